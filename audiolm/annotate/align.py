@@ -1,0 +1,195 @@
+"""Words and their times in recordings whose transcript is known.
+
+An aligner is anything with ``align(utterances) -> [words or Failure, …]``; this module cuts utterances from
+recordings, hands them over in batches, and puts the words back on the recording's time axis. Aligners:
+``pocketsphinx`` (annotate/pocketsphinx.py), ``ctc`` (annotate/ctc.py); ``given`` takes the words of the corpus's own
+``ctm``.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from audiolm.annotate.sources import utts_by_reco
+from audiolm.data.datadir import DataDir
+from audiolm.data.tables import Word
+from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.jobs.progress import progress
+
+CONTEXT = 0.3  # seconds of audio around an utterance that the aligner sees: silence shows where speech begins
+BATCH = 32  # utterances
+
+BACKENDS = ("given", "pocketsphinx", "ctc")
+
+
+class TimedWord(NamedTuple):
+    """A word as the transcript writes it, seconds, and how sure the aligner is (0…1)."""
+
+    word: str
+    start: float
+    end: float
+    confidence: float = 1.0
+
+
+class Failure(NamedTuple):
+    """Why an utterance has no alignment."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """Audio with a transcript.
+
+    Attributes:
+        wav: float32 [samples] at ``fs`` Hz, with up to CONTEXT s of the recording on both sides.
+        words: as the transcript writes them.
+        start, end: seconds of the utterance itself within ``wav``.
+    """
+
+    id: str
+    wav: np.ndarray
+    fs: int
+    words: list[str]
+    start: float
+    end: float
+
+
+class Aligner(Protocol):
+    """Forced alignment. ``fs`` is the sample rate it takes, in Hz."""
+
+    name: str
+    fs: int
+
+    def align(self, utterances: Sequence[Utterance]) -> list[list[TimedWord] | Failure]:
+        """For each utterance its spoken words with times from the start of ``wav``, in order, or why there are none.
+
+        Words of punctuation alone are not spoken and have no time.
+        """
+        ...
+
+
+def make_aligner(backend: str, recognizer: Path | None = None) -> Aligner:
+    """The aligner of that name.
+
+    Args:
+        recognizer: experiment directory of a trained CTC model, for ``ctc``.
+
+    Raises:
+        AudiolmError: there is none of that name, or it lacks its model.
+    """
+    if backend == "pocketsphinx":
+        from audiolm.annotate.pocketsphinx import PocketSphinxAligner
+
+        return PocketSphinxAligner()
+    if backend == "ctc":
+        from audiolm.annotate.ctc import CtcAligner
+
+        if recognizer is None:
+            raise AudiolmError("--backend ctc needs a trained recogniser: name its directory with --recognizer")
+        return CtcAligner.load(recognizer)
+    raise AudiolmError(f"no aligner '{backend}'{did_you_mean(backend, BACKENDS)}")
+
+
+def align_recordings(data: DataDir, recos: Iterable[str], aligner: Aligner) -> tuple[list[Word], list[tuple[str, str]]]:
+    """Align every utterance of the named recordings.
+
+    Returns:
+        words on the time axis of their recordings, and (utterance, reason) of those without; recordings without any
+        utterance are named themselves.
+    """
+    words: list[Word] = []
+    rejected: list[tuple[str, str]] = []
+    for batch in _batches(_utterances(data, recos, aligner.fs, rejected)):
+        results = aligner.align([utterance for _, _, utterance in batch])
+        for (reco, offset, utterance), result in zip(batch, results, strict=True):
+            if isinstance(result, Failure):
+                rejected.append((utterance.id, result.reason))
+            else:
+                words += _on_recording(data, reco, offset, result)
+    return words, rejected
+
+
+def given_words(data: DataDir, recos: Iterable[str]) -> tuple[list[Word], list[tuple[str, str]]]:
+    """The words of the corpus's own ``ctm``; recordings without any are rejected.
+
+    Raises:
+        AudiolmError: the corpus has no ``ctm``.
+    """
+    if not data.ctm:
+        raise AudiolmError(
+            f"{data.path} has no words in a ctm, which --backend given takes them from: align with pocketsphinx or ctc"
+        )
+    table = data.words()
+    rejected = [(reco, "no word of the corpus's ctm is in this recording") for reco in recos if not table[reco]]
+    return [word for reco in recos for word in table[reco]], rejected
+
+
+def _utterances(
+    data: DataDir, recos: Iterable[str], fs: int, rejected: list[tuple[str, str]]
+) -> Iterator[tuple[str, float, Utterance]]:
+    """Yield (recording, seconds at which the utterance's audio begins, utterance); what cannot be read goes to
+    ``rejected``.
+    """
+    utts_of = utts_by_reco(data)
+    for reco in progress(list(recos), desc="align"):
+        utts = utts_of.get(reco, [])
+        spoken = [utt for utt in utts if data.text.get(utt, "").split()]
+        rejected += [(utt, "no transcript in text") for utt in utts if utt not in spoken]
+        if not utts:
+            rejected.append((reco, "no utterance in segments"))
+        try:
+            wav = data.audio(reco, fs=fs) if spoken else None
+        except AudiolmError as error:
+            rejected += [(utt, str(error)) for utt in spoken]
+            continue
+        for utt, (begin, start, end, stop) in zip(spoken, _windows(data, utts, spoken, wav, fs), strict=True):
+            part = wav[round(begin * fs) : round(stop * fs)]
+            if not part.any():
+                rejected.append((utt, f"all samples from {start:.2f} to {end:.2f} s of '{reco}' are zero"))
+                continue
+            yield reco, begin, Utterance(utt, part, fs, data.text[utt].split(), start - begin, end - begin)
+
+
+def _windows(
+    data: DataDir, utts: Sequence[str], spoken: Sequence[str], wav: np.ndarray | None, fs: int
+) -> list[tuple[float, float, float, float]]:
+    """(begin of context, start, end, end of context) in seconds of each spoken utterance.
+
+    Context ends halfway to the neighbouring utterance, so that no word is found in two.
+    """
+    if wav is None:
+        return []
+    length = len(wav) / fs
+    if not data.segments:
+        return [(0.0, 0.0, length, length) for _ in spoken]
+    places = [data.segments[utt] for utt in utts]
+    windows = []
+    for index, (utt, place) in enumerate(zip(utts, places, strict=True)):
+        if utt in spoken:
+            before = max([0.0, *(p.end for p in places[:index] if p.end <= place.start)])
+            after = min([length, *(p.start for p in places[index + 1 :] if p.start >= place.end)])
+            begin = max(place.start - CONTEXT, (before + place.start) / 2 if before else 0.0)
+            stop = min(place.end + CONTEXT, (after + place.end) / 2 if after < length else length)
+            windows.append((begin, place.start, min(place.end, length), stop))
+    return windows
+
+
+def _batches(items: Iterable) -> Iterator[list]:
+    batch = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _on_recording(data: DataDir, reco: str, offset: float, words: Sequence[TimedWord]) -> Iterator[Word]:
+    file, channel = data.file_and_channel(reco)
+    for word in words:
+        yield Word(file, channel, offset + word.start, word.end - word.start, word.word, word.confidence)

@@ -1,0 +1,195 @@
+"""Who speaks when.
+
+A diarizer is anything with ``diarizer(wav, fs) -> list[SpeakerTurn]`` and a ``name`` for score records. Here:
+
+- ``channels``: for recordings with one speaker a channel: each channel by its own voice activity.
+- ``embedded``: for several speakers in one channel (of a file with several channels, their mix): voice activity,
+  Resemblyzer embeddings of short windows, agglomerative clustering, and a Viterbi pass that places the changes.
+  Overlapped speech goes to the louder speaker only.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from audiolm.annotate.clustering import THRESHOLD, cluster, mean_direction, viterbi
+from audiolm.annotate.embeddings import ResemblyzerEncoder
+from audiolm.annotate.turns import Region, SpeakerTurn, join_turns
+from audiolm.annotate.vad import SileroVad, VoiceActivity
+from audiolm.data.datadir import DataDir
+from audiolm.data.tables import Turn, channel_index
+from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.jobs.progress import progress
+
+FRAME_RATE = 50  # Hz, of the frames that are given to speakers
+
+
+class Diarizer(Protocol):
+    """Finds speaker turns in one channel. ``mixes``: it wants the mix of a file's channels, not one channel after
+    another.
+    """
+
+    name: str
+    mixes: bool
+
+    def __call__(self, wav: np.ndarray, fs: int) -> list[SpeakerTurn]:
+        """Turns in ``wav``, float32 [samples], in order of time; empty if nobody speaks."""
+        ...
+
+
+class ChannelDiarizer:
+    """One speaker in every channel: turns are where the channel is active."""
+
+    name = "silero-vad 6, each channel by itself"
+    mixes = False
+
+    def __init__(self, vad: VoiceActivity | None = None):
+        self.vad = vad or SileroVad()
+
+    def __call__(self, wav: np.ndarray, fs: int) -> list[SpeakerTurn]:
+        return join_turns(SpeakerTurn(start, end, "1") for start, end in self.vad(wav, fs))
+
+
+class EmbeddedDiarizer:
+    """Voice activity, embeddings of overlapping windows, clustering, resegmentation.
+
+    Args:
+        num_speakers: if known; else speakers are told apart by ``threshold`` (see clustering.cluster).
+        window, hop: seconds of the windows that are embedded. Windows lie within one stretch of speech.
+        shortest: windows shorter than this (s) are too noisy to form clusters; they are only given to the nearest.
+        switch_cost: of a change of speaker within a stretch of speech, in cosine similarity summed over frames.
+    """
+
+    mixes = True
+
+    def __init__(
+        self,
+        num_speakers: int | None = None,
+        threshold: float = THRESHOLD,
+        window: float = 1.2,
+        hop: float = 0.4,
+        shortest: float = 0.5,
+        switch_cost: float = 0.5,
+        vad: VoiceActivity | None = None,
+        encoder: ResemblyzerEncoder | None = None,
+    ):
+        self.num_speakers, self.threshold = num_speakers, threshold
+        self.window, self.hop, self.shortest, self.switch_cost = window, hop, shortest, switch_cost
+        self.vad, self.encoder = vad or SileroVad(), encoder or ResemblyzerEncoder()
+
+    @property
+    def name(self) -> str:
+        speakers = "number of speakers found" if self.num_speakers is None else f"{self.num_speakers} speakers"
+        return f"silero-vad 6, Resemblyzer, Ward clustering, {speakers}"
+
+    def __call__(self, wav: np.ndarray, fs: int) -> list[SpeakerTurn]:
+        speech = self.vad(wav, fs)
+        if not speech:
+            return []
+        windows = [window for region in speech for window in self._windows(region)]
+        embeddings = self.encoder.embed(wav, fs, windows)  # [N, D]
+        lasting = np.array([end - start >= self.shortest for start, end in windows])
+        if not lasting.any():
+            lasting[:] = True
+        labels = cluster(embeddings[lasting], self.num_speakers, self.threshold)
+        speakers = np.stack([mean_direction(embeddings[lasting][labels == k]) for k in range(labels.max() + 1)])
+        similarity = embeddings @ speakers.T  # [N, speakers]
+        scores = _frame_scores(windows, similarity, round(len(wav) / fs * FRAME_RATE) + 1)  # [F, speakers]
+        turns = [turn for region in speech for turn in self._resegment(region, scores)]
+        return join_turns(turns)
+
+    def _windows(self, region: Region) -> list[Region]:
+        """Windows of equal length that cover a stretch of speech, or the whole of a short one."""
+        start, end = region
+        if end - start <= self.window:
+            return [region]
+        count = int(np.ceil((end - start - self.window) / self.hop)) + 1
+        return [(first, first + self.window) for first in np.linspace(start, end - self.window, count).tolist()]
+
+    def _resegment(self, region: Region, scores: np.ndarray) -> list[SpeakerTurn]:
+        """Cut a stretch of speech into turns along the best path through the frames' scores."""
+        first, last = (round(time * FRAME_RATE) for time in region)
+        path = viterbi(scores[first : max(last, first + 1)], self.switch_cost)
+        changes = (np.flatnonzero(np.diff(path)) + 1).tolist()
+        times = [region[0], *((first + change) / FRAME_RATE for change in changes), region[1]]
+        names = [str(path[change] + 1) for change in (0, *changes)]
+        return [SpeakerTurn(*turn) for turn in zip(times, times[1:], names, strict=False)]
+
+
+def _frame_scores(windows: Sequence[Region], similarity: np.ndarray, frames: int) -> np.ndarray:
+    """Mean similarity [F, S] of the windows over each frame; a window counts most in its middle."""
+    total, weights = np.zeros((frames, similarity.shape[1])), np.full((frames, 1), 1e-9)
+    for (start, end), row in zip(windows, similarity, strict=True):
+        first, last = int(start * FRAME_RATE), max(int(np.ceil(end * FRAME_RATE)), int(start * FRAME_RATE) + 1)
+        times = (np.arange(first, min(last, frames)) + 0.5) / FRAME_RATE
+        weight = np.maximum(1 - np.abs(2 * (times - start) / (end - start) - 1), 1e-3)[:, None]
+        total[first:last] += weight * row
+        weights[first:last] += weight
+    return total / weights
+
+
+BACKENDS = {"channels": ChannelDiarizer, "embedded": EmbeddedDiarizer}
+
+
+def make_diarizer(backend: str, num_speakers: int | None = None) -> Diarizer:
+    """The diarizer of that name.
+
+    Raises:
+        AudiolmError: there is none of that name, or it cannot be told the number of speakers.
+    """
+    if backend not in BACKENDS:
+        raise AudiolmError(f"no diarizer '{backend}'{did_you_mean(backend, BACKENDS)}")
+    if backend == "channels":
+        if num_speakers is not None:
+            raise AudiolmError("--num_speakers is for --backend embedded; 'channels' has one speaker in each channel")
+        return ChannelDiarizer()
+    return EmbeddedDiarizer(num_speakers)
+
+
+def files_of(data: DataDir) -> dict[str, list[str]]:
+    """File id -> its recordings (channels), all sorted."""
+    files: dict[str, list[str]] = {}
+    for reco in data.recos:
+        files.setdefault(data.file_and_channel(reco)[0], []).append(reco)
+    return dict(sorted(files.items()))
+
+
+def diarize_files(data: DataDir, files: Iterable[str], diarizer: Diarizer) -> tuple[list[Turn], list[tuple[str, str]]]:
+    """Diarize the named files of a data directory.
+
+    Turns of a mix are on the file's first channel, as NIST writes recordings of one channel. Speakers are named
+    ``<recording>`` by ``channels`` and ``<file>-1``, ``-2`` … in order of appearance by others.
+
+    Returns:
+        the turns, and (recording, reason) of those whose audio is faulty or in which nobody speaks.
+    """
+    recos_of = files_of(data)
+    turns, rejected = [], []
+    for file in progress(files, desc="diarize"):
+        recos = recos_of[file]
+        for group in [recos] if diarizer.mixes else [[reco] for reco in recos]:
+            try:
+                found = diarizer(*_mix(data, group))
+            except AudiolmError as error:
+                rejected += [(reco, str(error)) for reco in group]
+                continue
+            if not found:
+                rejected += [(reco, "no speech found by voice activity detection") for reco in group]
+            channel = str(channel_index(data.file_and_channel(group[0])[1]) + 1)
+            for turn in found:
+                speaker = f"{file}-{turn.speaker}" if diarizer.mixes else group[0]
+                turns.append(Turn(file, channel, turn.start, turn.end - turn.start, speaker))
+    return turns, rejected
+
+
+def _mix(data: DataDir, recos: Sequence[str]) -> tuple[np.ndarray, int]:
+    """Mean of the recordings, float32 [samples] (shorter ones end in silence), at the first one's rate or 16 kHz."""
+    from audiolm.data import audio
+
+    fs = min(audio.info(data.wav_path(recos[0]), data.allow_pipes).fs, 16000)  # models here want no more
+    wavs = [data.audio(reco, fs=fs) for reco in recos]
+    mix = np.zeros(max(map(len, wavs)), dtype=np.float32)
+    for wav in wavs:
+        mix[: len(wav)] += wav / len(wavs)
+    return mix, fs

@@ -1,0 +1,119 @@
+"""Forced alignment with PocketSphinx and the English model of its wheel (no download, about 70 times faster than real
+time).
+
+Measured on two-speaker synthetic dialogues, mean error of word starts: 14 ms from 16 kHz audio, 20 ms from 8 kHz.
+Words after a silence come 20 ms early there (voices whose vowels begin abruptly) but not in human speech, so nothing
+is corrected.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from audiolm.annotate.align import Failure, TimedWord, Utterance
+from audiolm.annotate.pronunciations import guess
+from audiolm.data.audio import resample
+from audiolm.text.normalize import normalize
+
+FRAME = 0.01  # seconds
+# The model knows no digital silence and no empty upper band (8 kHz audio): white noise this far below the utterance's
+# level fills both. It halves failures at 8 kHz and changes nothing else.
+NOISE = 10 ** (-40 / 20)
+BEAM = {"beam": 1e-48, "pbeam": 1e-48, "wbeam": 7e-29}  # PocketSphinx's defaults
+WIDE_BEAM = {"beam": 1e-120, "pbeam": 1e-120, "wbeam": 1e-100}
+NARROW_CONTEXT = 0.1  # seconds
+
+
+class PocketSphinxAligner:
+    """Alignment by a grammar that is the transcript, with optional silence and noise between words.
+
+    A word that CMUdict lacks gets a guessed pronunciation. If no path reaches the end, wider beams are tried (slower,
+    and their ends of utterances are less exact), then less context, in which silence can swallow fewer words.
+    """
+
+    fs = 16000
+
+    @property
+    def name(self) -> str:
+        from importlib.metadata import version
+
+        return f"PocketSphinx {version('pocketsphinx')}, forced alignment, en-us"
+
+    def align(self, utterances: Sequence[Utterance]) -> list[list[TimedWord] | Failure]:
+        return [self._align(utterance) for utterance in utterances]
+
+    def _align(self, utterance: Utterance) -> list[TimedWord] | Failure:
+        spoken = [(word, normalize(word).split()) for word in utterance.words]  # "twenty-one" is two tokens
+        tokens = [token for _, parts in spoken for token in parts]
+        if not tokens:
+            return Failure(f"no spoken word in transcript '{' '.join(utterance.words)}'")
+        for token in tokens:
+            if not self._learn(token):
+                return Failure(f"no pronunciation for '{token}': write it in English letters as it is spoken")
+        wav = _with_noise(resample(utterance.wav, utterance.fs, self.fs))
+        end = len(wav) / self.fs
+        narrow = max(0.0, utterance.start - NARROW_CONTEXT), min(end, utterance.end + NARROW_CONTEXT)
+        for decoder, (first, last) in (("_decoder", (0.0, end)), ("_wide", (0.0, end)), ("_wide", narrow)):
+            part = wav[round(first * self.fs) : round(last * self.fs)]
+            times = _search(getattr(self, decoder), part, tokens)
+            if times is not None:
+                return list(_words(spoken, times, first, last))
+        return Failure(f"transcript '{' '.join(utterance.words)}' does not fit the audio, even with wide beams")
+
+    def _learn(self, token: str) -> bool:
+        """Whether both decoders know the token, after a guess if need be."""
+        if self._decoder.lookup_word(token) is None:
+            phones = guess(token, self._decoder.lookup_word)
+            if phones is None:
+                return False
+            for decoder in (self._decoder, self._wide):
+                decoder.add_word(token, phones, False)
+        return True
+
+    @cached_property
+    def _decoder(self):
+        return _decoder(BEAM)
+
+    @cached_property
+    def _wide(self):
+        return _decoder(WIDE_BEAM)
+
+
+def _decoder(beam: dict[str, float]):
+    from pocketsphinx import Decoder
+
+    return Decoder(lm=None, loglevel="FATAL", **beam)
+
+
+def _with_noise(wav: np.ndarray) -> np.ndarray:
+    """Add the same white noise every time, so that the result depends on the utterance alone."""
+    level = np.sqrt(np.mean(np.square(wav, dtype=np.float64)))
+    noise = np.random.default_rng(0).standard_normal(len(wav), dtype=np.float32)
+    return wav + np.float32(NOISE * level) * noise
+
+
+def _search(decoder, wav: np.ndarray, tokens: list[str]) -> list[tuple[float, float]] | None:
+    """Start and end of every token in seconds, or None if the search does not reach the end of the transcript."""
+    pcm = np.clip(np.rint(wav * 32767), -32768, 32767).astype("<i2").tobytes()
+    decoder.set_align_text(" ".join(tokens))
+    decoder.start_utt()
+    decoder.process_raw(pcm, full_utt=True)  # cepstral means of this utterance alone
+    decoder.end_utt()
+    if decoder.hyp() is None:
+        return None
+    # Alternative pronunciations are called "word(2)"; silence and noises are in brackets.
+    found = [segment for segment in decoder.seg() if segment.word[0] not in "<[(" or segment.word in tokens]
+    if [segment.word.partition("(")[0] for segment in found] != tokens:
+        return None
+    return [(segment.start_frame * FRAME, (segment.end_frame + 1) * FRAME) for segment in found]
+
+
+def _words(spoken, times, first: float, last: float):
+    """Yield the transcript's words, each from its first token's start to its last one's end."""
+    position = 0
+    for word, parts in spoken:
+        if parts:
+            start, end = times[position][0], times[position + len(parts) - 1][1]
+            yield TimedWord(word, first + start, min(first + end, last))
+            position += len(parts)

@@ -1,0 +1,45 @@
+"""EnCodec's loss balancer: weights say what share of the gradient each loss gives, whatever its own scale."""
+
+import torch
+from torch import Tensor, nn
+
+from audiolm.codec.ranks import sum_ranks
+
+
+class Balancer(nn.Module):
+    """Combine gradients g_i of several losses with respect to one output (EnCodec, section 3.4, eq. 5).
+
+    ``g = norm * sum_i w_i / sum_j w_j * g_i / <|g_i|>`` where ``<|g_i|>`` is the moving average, over updates, of the
+    gradient's norm averaged over samples and ranks. A loss that is absent in an update takes no share of it.
+    """
+
+    EPSILON = 1e-12
+
+    def __init__(self, weights: dict[str, float], decay: float = 0.999, norm: float = 1.0):
+        super().__init__()
+        self.weights = weights
+        self.decay = decay
+        self.norm = norm
+        self.register_buffer("sums", torch.zeros(len(weights), dtype=torch.float64))  # of norms, discounted
+        self.register_buffer("counts", torch.zeros(len(weights), dtype=torch.float64))  # of updates, discounted
+
+    def forward(self, losses: dict[str, Tensor], output: Tensor) -> Tensor:
+        """Return the balanced gradient, shaped as ``output`` [B, ...], and update the averages.
+
+        Args:
+            losses: scalars under names of ``weights``, each a function of ``output``.
+        """
+        used = [name for name in self.weights if name in losses]
+        gradients = [torch.autograd.grad(losses[name], output, retain_graph=True)[0] for name in used]
+        norms = torch.stack([gradient.flatten(1).norm(dim=1).mean() for gradient in gradients]).double()
+        norms = sum_ranks(norms) / sum_ranks(torch.ones_like(norms))
+        at = torch.tensor([list(self.weights).index(name) for name in used], device=norms.device)
+        self.sums[at] = self.sums[at] * self.decay + norms
+        self.counts[at] = self.counts[at] * self.decay + 1
+        averages = (self.sums[at] / self.counts[at]).clamp(min=self.EPSILON)
+        total = sum(self.weights[name] for name in used)
+        shares = [self.norm * self.weights[name] / total for name in used]
+        return sum(
+            gradient * (share / average).to(gradient)
+            for gradient, share, average in zip(gradients, shares, averages, strict=True)
+        )

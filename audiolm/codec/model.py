@@ -1,0 +1,196 @@
+"""A neural codec composed from a config: encoder, transformer, quantizer, transformer, decoder."""
+
+from dataclasses import dataclass, field, fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from audiolm.codec.quantize import Draws, Quantized, QuantizerConfig, SplitQuantizer
+from audiolm.codec.seanet import SeanetConfig, SeanetDecoder, SeanetEncoder
+from audiolm.codec.spectral import SpectralConfig, SpectralDecoder, SpectralEncoder
+from audiolm.errors import AudiolmError
+from audiolm.nn.conv import CausalConv1d, CausalConvTranspose1d
+from audiolm.nn.transformer import Transformer, TransformerConfig
+
+
+def mimi_transformer() -> TransformerConfig:
+    """The transformer on either side of Mimi's quantizer, at 25 Hz (Moshi, section 3.3.1)."""
+    return TransformerConfig(
+        dim=512, layers=8, heads=8, ffn_dim=2048, ffn="gelu", norm="layer", layer_scale=0.01, context=250
+    )
+
+
+@dataclass
+class EncoderConfig:
+    """One of the encoders.
+
+    Attributes:
+        seanet: convolutions on samples (SoundStream, EnCodec, Mimi).
+        stft: convolutions on a causal spectrogram; cheaper, and learns in minutes.
+    """
+
+    seanet: SeanetConfig | None = None
+    stft: SpectralConfig | None = None
+
+    def __post_init__(self):
+        _one_of(self, "encoder")
+
+    def build(self, dim: int) -> SeanetEncoder | SpectralEncoder:
+        """The encoder, to `dim` channels."""
+        return SeanetEncoder(self.seanet, dim) if self.seanet else SpectralEncoder(self.stft, dim)
+
+
+@dataclass
+class DecoderConfig:
+    """One of the decoders.
+
+    Attributes:
+        seanet: transposed convolutions to samples (SoundStream, EnCodec, Mimi).
+        istft: convolutions to a spectrogram's magnitudes and phases, then its inverse transform (Vocos).
+    """
+
+    seanet: SeanetConfig | None = None
+    istft: SpectralConfig | None = None
+
+    def __post_init__(self):
+        _one_of(self, "decoder")
+
+    def build(self, dim: int) -> SeanetDecoder | SpectralDecoder:
+        """The decoder, from `dim` channels."""
+        return SeanetDecoder(self.seanet, dim) if self.seanet else SpectralDecoder(self.istft, dim)
+
+
+@dataclass
+class CodecConfig:
+    """Architecture of a codec; defaults beside encoder and decoder are Mimi's (Moshi, section 3.3).
+
+    Attributes:
+        encoder: from samples to latents, at a multiple of the frame rate.
+        decoder: from latents to samples, at the same multiple.
+        sample_rate: Hz.
+        frame_rate: frames of codes a second.
+        dim: channels of latents.
+        encoder_transformer: at the encoder's rate; layers: 0 for none.
+        quantizer: latents <-> codes.
+        decoder_transformer: at the decoder's rate; layers: 0 for none.
+    """
+
+    encoder: EncoderConfig
+    decoder: DecoderConfig
+    sample_rate: int = 24000
+    frame_rate: float = 12.5
+    dim: int = 512
+    encoder_transformer: TransformerConfig = field(default_factory=mimi_transformer)
+    quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
+    decoder_transformer: TransformerConfig = field(default_factory=mimi_transformer)
+
+    def __post_init__(self):
+        hop, decoder_hop = self.hop, (self.decoder.seanet or self.decoder.istft).hop
+        if hop != decoder_hop:
+            raise AudiolmError(
+                f"encoder takes {hop} samples a step, decoder gives {decoder_hop}; make the products of their hops and "
+                "ratios equal"
+            )
+        if self.frame_size * self.frame_rate != self.sample_rate or self.frame_size % hop:
+            raise AudiolmError(
+                f"a frame of {self.sample_rate / self.frame_rate:g} samples (sample_rate {self.sample_rate}, "
+                f"frame_rate {self.frame_rate:g}) is not a whole number of the encoder's steps of {hop} samples; "
+                "change one of them"
+            )
+        for name in ("encoder_transformer", "decoder_transformer"):
+            transformer = getattr(self, name)
+            if transformer.dim != self.dim:
+                raise AudiolmError(f"{name}.dim is {transformer.dim}, dim is {self.dim}; make them equal")
+            if not transformer.causal or transformer.context is None:
+                raise AudiolmError(f"{name} must be causal with a context of some frames: a codec streams")
+
+    @property
+    def hop(self) -> int:
+        """Samples of one step of the transformers."""
+        return (self.encoder.seanet or self.encoder.stft).hop
+
+    @property
+    def frame_size(self) -> int:
+        """Samples of one frame."""
+        return int(self.sample_rate / self.frame_rate)
+
+
+def _one_of(side: EncoderConfig | DecoderConfig, name: str) -> None:
+    kinds = [kind.name for kind in fields(side)]
+    given = [kind for kind in kinds if getattr(side, kind) is not None]
+    if len(given) != 1:
+        raise AudiolmError(f"{name} has {' and '.join(given) or 'no section'}; give exactly one of: {', '.join(kinds)}")
+
+
+class Codec(nn.Module):
+    """Waveform <-> codes, causal without look-ahead: codes of frame t depend on samples before (t + 1) * frame_size.
+
+    Samples are float in [-1, 1] at `sample_rate`. In evaluation mode `encode` and `decode` are deterministic, and codes
+    do not depend on what follows a recording in a padded batch.
+    """
+
+    def __init__(self, config: CodecConfig):
+        super().__init__()
+        self.config = config
+        self.sample_rate = config.sample_rate
+        self.frame_rate = config.frame_rate
+        self.frame_size = config.frame_size
+        self.n_q = config.quantizer.n_q
+        self.codebook_sizes = [config.quantizer.codebook_size] * self.n_q
+        stride = config.frame_size // config.hop
+        self.encoder = config.encoder.build(config.dim)
+        self.encoder_transformer = Transformer(config.encoder_transformer)
+        self.downsample = CausalConv1d(
+            config.dim, config.dim, 2 * stride, stride=stride, bias=False, pad_mode="replicate"
+        )
+        self.quantizer = SplitQuantizer(config.quantizer, config.dim)
+        self.upsample = CausalConvTranspose1d(
+            config.dim, config.dim, 2 * stride, stride=stride, groups=config.dim, bias=False
+        )
+        self.decoder_transformer = Transformer(config.decoder_transformer)
+        self.decoder = config.decoder.build(config.dim)
+
+    @torch.inference_mode()
+    def encode(self, wav: Tensor) -> Tensor:
+        """Samples [B, 1, T] -> codes int64 [B, n_q, ceil(T / frame_size)]; the last frame is filled with zeros."""
+        return self.quantizer.encode(self.to_latents(wav))
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes [B, K, F] of the first K <= n_q levels -> samples [B, 1, F * frame_size]."""
+        if codes.shape[1] > self.n_q or codes.min() < 0 or codes.max() >= self.config.quantizer.codebook_size:
+            raise AudiolmError(
+                f"codes of {codes.shape[1]} levels with values {int(codes.min())} … {int(codes.max())}; this codec has "
+                f"{self.n_q} levels of {self.config.quantizer.codebook_size} entries: use the codec that made them"
+            )
+        return self.to_wav(self.quantizer.decode(codes))
+
+    def forward(self, wav: Tensor, draws: Draws) -> tuple[Tensor, Quantized]:
+        """Resynthesis [B, 1, T] of samples [B, 1, T], T a multiple of the frame size, and what the quantizer did."""
+        quantized = self.quantizer(self.to_latents(wav), draws)
+        return self.to_wav(quantized.latents), quantized
+
+    def to_latents(self, wav: Tensor) -> Tensor:
+        """[B, 1, T] -> [B, dim, ceil(T / frame_size)], before quantization."""
+        wav = F.pad(wav, (0, -wav.shape[-1] % self.frame_size))
+        latents = self.encoder(wav)
+        latents = self.encoder_transformer(latents.transpose(1, 2)).transpose(1, 2)
+        return self.downsample(latents)
+
+    def to_wav(self, latents: Tensor) -> Tensor:
+        """[B, dim, F] -> [B, 1, F * frame_size]"""
+        latents = self.decoder_transformer(self.upsample(latents).transpose(1, 2)).transpose(1, 2)
+        return self.decoder(latents)
+
+    @property
+    def past(self) -> int:
+        """Frames before a frame that can bear on its codes: a window that begins so much earlier gives the same."""
+        samples, step = self.encoder.window, self.encoder.window_hop
+        for layer in self.encoder.modules():
+            if isinstance(layer, CausalConv1d):
+                samples += layer.padding * step
+                step *= layer.stride
+        transformer = self.config.encoder_transformer
+        steps = transformer.layers * (transformer.context - 1) + self.downsample.padding
+        return -(-(samples + steps * self.config.hop) // self.frame_size)

@@ -1,0 +1,27 @@
+"""Sums and samples over all ranks of a distributed run; without one, over this process alone."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def distributed() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def sum_ranks(x: Tensor) -> Tensor:
+    """Sum of ``x`` over the ranks, the same on each."""
+    if distributed():
+        x = x.clone()
+        dist.all_reduce(x)
+    return x
+
+
+def gather_samples(x: Tensor, index: Tensor) -> Tensor:
+    """All ranks' samples ``x`` [B, ...] in the order of their global ``index`` [B]: the same on any number of ranks."""
+    if distributed():
+        every, indices = ([torch.empty_like(t) for _ in range(dist.get_world_size())] for t in (x, index))
+        dist.all_gather(every, x.contiguous())
+        dist.all_gather(indices, index.contiguous())
+        x, index = torch.cat(every), torch.cat(indices)
+    return x[index.argsort()]

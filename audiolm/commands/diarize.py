@@ -1,0 +1,49 @@
+"""Find who speaks when in dump/<set>/audio; write dump/<set>/diarize/rttm (stage 3).
+
+--backend channels takes every channel as one speaker's; embedded finds the speakers in the mix of a file's channels
+(one microphone). With --streams, recordings of one microphone become two: one speaker, drawn at random, and everybody
+else, in dump/<set>/streams. Each job takes a block of the files; `audiolm merge --kind diarize` joins the parts.
+Recordings that cannot be read or in which nobody speaks go to rejected.tsv.
+"""
+
+import argparse
+
+from audiolm.commands.arrays import add_array_options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's options."""
+    add_array_options(parser)
+    parser.add_argument("--backend", default="embedded", help="channels or embedded")
+    parser.add_argument(
+        "--num_speakers", type=int, help="speakers of a file, if known (embedded); else they are counted"
+    )
+    parser.add_argument(
+        "--streams", action="store_true", help="write the main speaker and the residual as two recordings"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draw of main speakers")
+    parser.add_argument(
+        "--allow_pipes", "--allow-pipes", action="store_true", help="run the pipes in the corpus's wav.scp"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Diarize this job's share of every set."""
+    from audiolm.annotate.diarize import diarize_files, files_of, make_diarizer
+    from audiolm.annotate.separate import write_part
+    from audiolm.annotate.sources import widest
+    from audiolm.data.datadir import DataDir, share
+    from audiolm.data.tables import write_rttm
+    from audiolm.data.tools import write_rejected
+
+    diarizer = make_diarizer(args.backend, args.num_speakers)
+    for name in args.sets:
+        data = widest(args.dir, name, 16000, args.allow_pipes)
+        files = share(list(files_of(data)), args.job, args.num_jobs)
+        turns, rejected = diarize_files(data, files, diarizer)
+        dump = args.dir / "dump" / name
+        if args.streams:
+            write_part(DataDir.read(dump / "audio"), files, turns, dump / "streams", args.seed, args.job)
+        directory = dump / "diarize"
+        write_rttm(directory / f"rttm.{args.job}", turns)
+        write_rejected(directory / f"rejected.{args.job}.tsv", sorted(rejected))

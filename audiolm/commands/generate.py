@@ -1,0 +1,93 @@
+"""Continue dialogues, transcribe and speak with a trained audio LM (stage 12).
+
+Reads dump/<set>/{audio,text,codes}; writes <lm>/generate/<mode>/ as a data directory with ctm (the words of the text
+stream and their times) and meta.jsonl (one line an item: where it comes from and how it was drawn). Modes:
+
+  continue       conversations from their first --prompt seconds, all predicted speakers, --seconds long
+  unconditional  conversations from nothing
+  asr            every recording transcribed: audio given, text greedy
+  tts            utterances of the sets' text spoken; with --user given, whole recordings against their other speaker
+"""
+
+import argparse
+from pathlib import Path
+
+MODES = ("continue", "unconditional", "asr", "tts")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's options."""
+    parser.add_argument("--dir", type=Path, required=True, help="the recipe's work directory (holds dump/ exp/)")
+    parser.add_argument("--sets", nargs="+", required=True, help="names of the sets, such as test")
+    parser.add_argument("--lm", type=Path, required=True, help="experiment directory of the audio LM")
+    parser.add_argument("--codec", type=Path, required=True, help="experiment directory of the codec")
+    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the text tokenizer")
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES), help="what to do")
+    parser.add_argument("--num_continue", type=int, default=8, help="conversations to continue; 0 = all")
+    parser.add_argument("--num_unconditional", type=int, default=4, help="conversations from nothing")
+    parser.add_argument("--num_asr", type=int, default=0, help="recordings to transcribe; 0 = all")
+    parser.add_argument("--num_tts", type=int, default=200, help="utterances (or recordings) to speak; 0 = all")
+    parser.add_argument("--prompt", type=float, default=3.0, help="seconds of a conversation that are given")
+    parser.add_argument("--seconds", type=float, default=15.0, help="length of conversations, the prompt included")
+    parser.add_argument("--min_words", type=int, default=3, help="speak utterances of at least so many words")
+    parser.add_argument(
+        "--user", choices=("given", "absent"), default="absent", help="the other speaker's codes in asr and tts"
+    )
+    parser.add_argument("--temperature", type=float, default=0.8, help="of codes in conversations")
+    parser.add_argument("--text_temperature", type=float, default=0.7, help="of text in conversations")
+    parser.add_argument("--tts_temperature", type=float, default=0.6, help="of codes and pauses in tts")
+    parser.add_argument("--top_k", type=int, default=0, help="draw among the k likeliest tokens; 0 = all")
+    parser.add_argument("--pad_bonus", type=float, default=0.0, help="tts: added to PAD's logit while padding is rare")
+    parser.add_argument("--pad_share", type=float, default=0.65, help="tts: share of padding below which it is rare")
+    parser.add_argument("--max_pause", type=float, default=2.0, help="tts: longest pause before a word in seconds")
+    parser.add_argument("--batch", type=int, default=64, help="sequences at once")
+    parser.add_argument("--seed", type=int, default=0, help="of all draws")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU if there is one")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do every mode in turn and print its speed."""
+    import time
+
+    import torch
+
+    from audiolm.codec.load import load_codec
+    from audiolm.lm.sampling import Sampling
+    from audiolm.models.moshi.modes import Drawing
+    from audiolm.models.moshi.output import Writer
+    from audiolm.models.moshi.requests import Requests
+    from audiolm.models.moshi.speak import SpeakConfig
+    from audiolm.text.tokenizer import Tokenizer
+    from audiolm.train.checkpoint import checksum
+
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
+    codec, tokenizer = load_codec(args.codec, device), Tokenizer.load(args.tokenizer)
+    dumps = [args.dir / "dump" / name for name in args.sets]
+    requests = Requests(dumps, args.lm, checksum(args.codec), tokenizer, device)
+    rate = requests.frame_rate
+    talk = Drawing(
+        Sampling(args.temperature, args.top_k), Sampling(args.text_temperature, args.top_k), args.seed, args.batch
+    )
+    voice = Sampling(args.tts_temperature, args.top_k)
+    say = Drawing(voice, voice, args.seed, args.batch)
+    pacing = SpeakConfig(round(args.max_pause * rate), args.pad_bonus, args.pad_share)
+    user = args.user == "given"
+    modes = {
+        "continue": lambda: requests.converse(args.num_continue, args.prompt, args.seconds, talk),
+        "unconditional": lambda: requests.imagine(args.num_unconditional, args.seconds, talk),
+        "asr": lambda: requests.transcribe(args.num_asr, user, args.batch),
+        "tts": lambda: (
+            requests.reply(args.num_tts, say, pacing)
+            if user
+            else requests.say(args.num_tts, args.min_words, say, pacing)
+        ),
+    }
+    for mode in args.modes:
+        start = time.perf_counter()
+        items = modes[mode]()
+        directory = args.lm / "generate" / mode
+        Writer(directory, requests.layout, codec, tokenizer, requests.word_initial).write(items)
+        seconds = sum(item.grid.shape[1] for item in items) / rate
+        print(
+            f"{mode}: {len(items)} items, {seconds:.0f} s of audio, in {time.perf_counter() - start:.1f} s: {directory}"
+        )

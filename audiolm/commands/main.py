@@ -1,0 +1,78 @@
+"""``audiolm VERB …``: find the verb, import only its module, print errors as one line."""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+from audiolm import __version__
+from audiolm.errors import AudiolmError, did_you_mean
+
+# verb -> what it does, in the order of a recipe's stages. The module is audiolm.commands.<verb>.
+VERBS = {
+    "simulate": "write dialogue scripts and speak them: two-channel audio with exact word times",
+    "datadir": "validate, fix, split, subset or combine Kaldi data directories",
+    "audio": "resample a data directory's recordings, one channel a file",
+    "diarize": "find who speaks when; split one microphone into two streams",
+    "align": "find the words and their times",
+    "tokenizer": "train the text tokenizer",
+    "text": "write PAD/EPAD text streams at the codec's frame rate",
+    "train": "train a recogniser, codec, text LM or audio LM from a config",
+    "codes": "turn audio into codec tokens",
+    "generate": "continue dialogues, transcribe and speak with a trained audio LM",
+    "score": "compute one metric and write scores/<metric>.json",
+    "results": "print the results table, beside baselines and published values",
+    "report": "write the experiment's report.html",
+    "export": "write a trained model in a layout that other tools load",
+    "launch": "run a command as an array of jobs: local processes or a cluster",
+    "merge": "join the part files of an array job and count what was rejected",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb and return the exit status: 0 done, 1 a user's error, 2 wrong usage, 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_overview())
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        print(f"audiolm {__version__}")
+        return 0
+    verb = argv[0]
+    if verb not in VERBS:
+        print(f"audiolm: error: unknown verb '{verb}'{did_you_mean(verb, VERBS)}", file=sys.stderr)
+        return 2
+    module = import_module(f"audiolm.commands.{verb}")
+    try:
+        if hasattr(module, "main"):  # a verb whose options come from config classes parses them itself
+            return module.main(argv[1:]) or 0
+        parser = argparse.ArgumentParser(
+            prog=f"audiolm {verb}", description=module.__doc__, formatter_class=_HelpFormatter, allow_abbrev=False
+        )
+        module.add_arguments(parser)
+        return module.run(parser.parse_args(argv[1:])) or 0
+    except AudiolmError as error:
+        if os.environ.get("AUDIOLM_DEBUG"):
+            raise
+        print(f"audiolm {verb}: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"audiolm {verb}: interrupted; run it again to go on", file=sys.stderr)
+        return 130
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Keeps a module docstring's lines and shows every default."""
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {what}" for verb, what in VERBS.items()]
+    return "\n".join(
+        ["usage: audiolm VERB [options]      (audiolm VERB --help for a verb's options)", "", *lines, ""]
+        + ["Recipes in egs/ call these verbs stage by stage: cd egs/mini/dialogue1 && ./run.sh --help"]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""Write dialogue scripts and speak them: two-channel recordings with exact words and turns.
+
+  audiolm simulate scripts   the grammar's dialogues as JSON lines, data/local/scripts/<set>.jsonl
+  audiolm simulate speak     their audio, an array job
+  audiolm simulate tables    data/<set>, from what the jobs wrote
+
+Scripts of your own (see audiolm/simulate/script.py) in data/local/scripts go through `speak` and `tables` alike.
+"""
+
+import argparse
+from pathlib import Path
+
+SPLITS = ("train", "dev", "test")
+MAX_REJECTED = 0.01  # share of a set
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    step = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+    scripts = step.add_parser("scripts", help="write the dialogue scripts", allow_abbrev=False)
+    speak = step.add_parser("speak", help="speak them", allow_abbrev=False)
+    tables = step.add_parser("tables", help="write the data directories", allow_abbrev=False)
+    for each in (scripts, speak, tables):
+        each.add_argument("--dir", type=Path, required=True, help="the recipe's work directory; holds data/")
+    scripts.add_argument("--hours", type=float, default=6.0, help="length of train (default: %(default)s)")
+    scripts.add_argument("--eval_minutes", type=float, default=8.0, help="of dev and of test (default: %(default)s)")
+    for each in (scripts, speak):
+        each.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
+    for each in (speak, tables):
+        each.add_argument("--sets", nargs="+", default=list(SPLITS), help="which scripts (default: train dev test)")
+    speak.add_argument("--fs", type=int, default=16000, help="sample rate in Hz (default: %(default)s)")
+    speak.add_argument("--job", type=int, default=1, help="which share of the dialogues (default: %(default)s)")
+    speak.add_argument("--num_jobs", type=int, default=1, help="of how many shares (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> None:
+    {"scripts": _scripts, "speak": _speak, "tables": _tables}[args.step](args)
+
+
+def _scripts(args: argparse.Namespace) -> None:
+    from audiolm.data.files import write_lines
+    from audiolm.simulate.grammar import VOCABULARY
+    from audiolm.simulate.script import compose_set, write_scripts
+    from audiolm.simulate.voices import ESPEAK_VOICES
+
+    for split in SPLITS:
+        seconds = args.hours * 3600 if split == "train" else args.eval_minutes * 60
+        scripts = compose_set(split, split, seconds, sorted(ESPEAK_VOICES[split]), args.seed)
+        write_scripts(_script_file(args.dir, split), scripts)
+        hours = sum(script.expected_duration for script in scripts) / 3600
+        print(f"{split}: {len(scripts)} dialogues, about {hours:.2f} h, {len(ESPEAK_VOICES[split])} voices")
+    write_lines(args.dir / "data" / "local" / "words.txt", VOCABULARY)
+
+
+def _speak(args: argparse.Namespace) -> None:
+    from audiolm.data.datadir import share
+    from audiolm.jobs.progress import progress
+    from audiolm.simulate.corpus import speak
+    from audiolm.simulate.espeak import espeak_voice
+    from audiolm.simulate.script import read_scripts
+
+    todo = []
+    for name in args.sets:
+        scripts = {script.id: script for script in read_scripts(_script_file(args.dir, name))}
+        todo += [(name, scripts[id]) for id in share(list(scripts), args.job, args.num_jobs)]
+    for name, script in progress(todo, desc="dialogues"):
+        speak(script, espeak_voice, _audio_folder(args.dir, name), args.fs, args.seed)
+
+
+def _tables(args: argparse.Namespace) -> None:
+    from audiolm.data.parts import check_rejected
+    from audiolm.data.recordings import Count
+    from audiolm.data.tools import write_rejected
+    from audiolm.simulate.corpus import collect
+    from audiolm.simulate.script import read_scripts
+
+    for name in args.sets:
+        scripts = read_scripts(_script_file(args.dir, name))
+        data, rejected = collect(scripts, _audio_folder(args.dir, name))
+        data.write(args.dir / "data" / name)
+        write_rejected(args.dir / "data" / name / "rejected.tsv", sorted(rejected.items()))
+        hours = sum(data.reco2dur.values()) / 2 / 3600
+        print(f"{name}: {len(scripts)} dialogues, {len(rejected)} rejected, {hours:.2f} h, {len(data.ctm)} words")
+        check_rejected([Count("dialogues", len(scripts), len(rejected))], MAX_REJECTED, args.dir / "data" / name)
+
+
+def _script_file(dir: Path, name: str) -> Path:
+    return dir / "data" / "local" / "scripts" / f"{name}.jsonl"
+
+
+def _audio_folder(dir: Path, name: str) -> Path:
+    return dir / "data" / "local" / "audio" / name

@@ -1,0 +1,122 @@
+"""Write the text stream of every recording, PAD/EPAD and words at the codec's frame rate, to dump/<set>/text (stage 7).
+
+Words and times come from dump/<set>/align/ctm. A recording whose words are out of order, lie outside it or cannot be
+spelt by the tokenizer is left out and named in rejected.tsv. Prints the share of padding and how many words were moved.
+"""
+
+import argparse
+import functools
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from audiolm.commands.arrays import add_array_options
+
+if TYPE_CHECKING:
+    from audiolm.data.datadir import DataDir
+    from audiolm.data.tables import Problem, Word
+    from audiolm.streams.text import TextStats
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's options."""
+    add_array_options(parser)
+    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the text tokenizer")
+    parser.add_argument("--frame_rate", type=float, required=True, help="the codec's frames a second")
+    parser.add_argument(
+        "--layout", choices=("paper", "moshi_finetune"), default="paper", help="whose rules for the first word"
+    )
+    parser.add_argument(
+        "--overlap",
+        choices=("shift", "drop"),
+        default="shift",
+        help="a word that begins before its predecessor's pieces have ended is pushed right, or cuts them off",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write this job's share of every set."""
+    from audiolm.data.datadir import DataDir, share
+    from audiolm.data.tokens import Meta, TokenWriter
+    from audiolm.data.tools import write_rejected
+    from audiolm.errors import AudiolmError
+    from audiolm.jobs.progress import progress
+    from audiolm.streams.text import TextStats, build_text
+    from audiolm.text.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer.load(args.tokenizer)
+    meta = Meta(args.frame_rate, (tokenizer.vocab_size,), tokenizer.checksum)
+    spelling = functools.cache(tokenizer.encode_word)
+    for name in args.sets:
+        data = DataDir.read(args.dir / "dump" / name / "audio")
+        words, disorder = read_words(data, args.dir / "dump" / name / "align" / "ctm")
+        directory = args.dir / "dump" / name / "text"
+        total, rejected = TextStats(), []
+        with TokenWriter(directory, "text", args.job, meta) as writer:
+            for reco in progress(share(data.recos, args.job, args.num_jobs), desc=f"text {name}"):
+                duration = data.duration(reco)
+                try:
+                    if reco in disorder:
+                        raise AudiolmError(disorder[reco])
+                    for word in words[reco]:
+                        if word.start >= duration:
+                            raise AudiolmError(f"'{word.word}' at {word.start} s is beyond the end at {duration} s")
+                    tokens, stats = build_text(
+                        [word.start for word in words[reco]],
+                        [spelling(word.word) for word in words[reco]],
+                        num_frames(duration, args.frame_rate),
+                        args.frame_rate,
+                        args.layout,
+                        args.overlap,
+                        [word.start + word.duration for word in words[reco]],
+                    )
+                except AudiolmError as error:
+                    rejected.append((reco, str(error)))
+                    continue
+                writer.write(reco, tokens[:, None])
+                total += stats
+        write_rejected(directory / f"rejected.{args.job}.tsv", rejected)
+        print(describe(name, total))
+
+
+def read_words(data: "DataDir", path: Path) -> "tuple[dict[str, list[Word]], dict[str, str]]":
+    """Every recording's words in order of time, and what is wrong with those whose lines were not in that order."""
+    from audiolm.data.tables import channel_index, iter_ctm, refuse
+
+    reasons: dict[int, str] = {}
+
+    def report(problem: "Problem") -> None:
+        if not problem.repairable:
+            refuse(problem)
+        reasons[problem.line] = problem.reason
+
+    recos = {}
+    for reco in data.recos:
+        file, channel = data.file_and_channel(reco)
+        recos[file, channel_index(channel)] = reco
+    words, disorder = [], {}
+    for line, word in iter_ctm(path, report):
+        words.append(word)
+        if line in reasons:
+            disorder[recos.get((word.file, channel_index(word.channel)))] = reasons[line]
+    return data.by_reco(words), disorder
+
+
+def num_frames(duration: float, frame_rate: float) -> int:
+    """Frames of a recording of ``duration`` seconds, the last perhaps not full.
+
+    Durations come from tables with six decimals: what exceeds a whole frame by less than 1e-4 of one is rounding.
+    """
+    return max(1, math.ceil(duration * frame_rate - 1e-4))
+
+
+def describe(name: str, stats: "TextStats") -> str:
+    """One line on a set's text streams."""
+    line = (
+        f"{name}: {stats.words} words in {stats.frames} frames: {stats.pads / max(stats.frames, 1):.1%} PAD, "
+        f"{stats.epads / max(stats.frames, 1):.1%} EPAD, {stats.pieces} pieces"
+    )
+    if stats.shifted_words:
+        mean = stats.shifted_frames / stats.shifted_words
+        line += f"; {stats.shifted_words} words moved right, by {mean:.1f} frames on average, {stats.max_shift} at most"
+    return line + (f"; {stats.lost_pieces} pieces lost" if stats.lost_pieces else "")

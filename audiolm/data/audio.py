@@ -1,0 +1,350 @@
+"""Audio files: windows of them as float32, resampled; their headers; and writing them whole.
+
+libsndfile (through soundfile) decodes, soxr resamples. Every fault of a file is one AudiolmError that names it.
+"""
+
+import io
+import math
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import soundfile
+import soxr
+
+from audiolm.data.datadir import DataDir, is_pipe
+from audiolm.data.files import atomic
+from audiolm.errors import AudiolmError
+
+PIPE_SECONDS = 600  # longer than any decoder needs for one recording; a pipe that waits for input must not hang a job
+CONTEXT_SECONDS = 0.1  # audio read on both sides of a window before resampling: far beyond soxr's filter
+BLOCK_SECONDS = 60  # what ``convert`` holds in memory of a recording
+QUALITY = "HQ"  # soxr's 20-bit quality: pass band to 0.91 of the lower Nyquist frequency, linear phase
+SLACK_SECONDS = 0.01  # times in tables are rounded; a window may overshoot the end by this much and is cut there
+MOST_FRAMES = 1 << 40  # libsndfile's count is far above this where a header gives none
+OGG_PAGE = 65307  # bytes of the longest page; bit 2 of its sixth byte marks the last page of a stream (RFC 3533)
+PIPE_LENGTH = 0x7FFFF000
+# A size of sample data (the outermost chunk, RIFF or FORM, may be wrong in sound files) and what libsndfile found.
+TOO_SHORT = re.compile(r"(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)")
+FORMATS = {".flac": ("FLAC", "PCM_16"), ".wav": ("WAV", "PCM_16")}
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """A file's header: Hz, samples per channel, channels."""
+
+    fs: int
+    frames: int
+    channels: int
+
+    @property
+    def duration(self) -> float:
+        return self.frames / self.fs
+
+
+def info(path: str | os.PathLike, allow_pipes: bool = False) -> Info:
+    """The header of an audio file (of a pipe: its output is read).
+
+    Raises:
+        AudiolmError: missing, empty, not audio, truncated WAV, no samples.
+    """
+    with _opened(os.fspath(path), allow_pipes) as file:
+        return Info(file.samplerate, file.frames, file.channels)
+
+
+def read(
+    source: DataDir | str | os.PathLike,
+    reco: str | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
+    fs: int | None = None,
+    channel: int | str | None = None,
+    expect_fs: int | None = None,
+    allow_pipes: bool = False,
+) -> np.ndarray:
+    """Samples of a recording of a data directory, or of a file: float32 [samples] in −1…1.
+
+    Args:
+        start, duration: the window in seconds; None reads to the end.
+        fs: resample to this rate. A window is cut from the resampled whole, so neighbouring windows fit together.
+        channel: of a file with several channels, the 0-based one to take, or ``"mix"`` for their mean. A data
+            directory's own recording takes what ``reco2file_and_channel`` says; one-channel files need neither.
+        expect_fs: the rate that the file itself must have.
+
+    Raises:
+        AudiolmError: missing, empty, truncated, not audio, no samples, NaN or infinite samples, several channels and
+            none picked, another rate than ``expect_fs``, a window outside, a pipe that is not allowed or fails.
+    """
+    if isinstance(source, DataDir):
+        channel = source.channel(reco) if channel is None else channel
+        path, allow_pipes = source.wav_path(reco), source.allow_pipes
+    else:
+        path = os.fspath(source)
+    wav, rate = read_channels(path, start, duration, fs, expect_fs, allow_pipes)
+    if channel == "mix":
+        return wav.mean(axis=1)
+    return np.ascontiguousarray(wav[:, pick_channel(path, wav.shape[1], channel)])
+
+
+def pick_channel(path: str, channels: int, channel: int | None) -> int:
+    """The channel to take of a file with ``channels`` of them: the only one, else ``channel`` (0-based).
+
+    Raises:
+        AudiolmError: several channels and none is named, or not so many.
+    """
+    if channels == 1:
+        return 0
+    if channel is None:
+        raise AudiolmError(
+            f"{path} has {channels} channels, expected one, or a line in reco2file_and_channel that picks one"
+        )
+    if channel >= channels:
+        raise AudiolmError(f"{path} has {channels} channels, channel {channel + 1} was asked for")
+    return channel
+
+
+def read_channels(
+    path: str,
+    start: float = 0.0,
+    duration: float | None = None,
+    fs: int | None = None,
+    expect_fs: int | None = None,
+    allow_pipes: bool = False,
+) -> tuple[np.ndarray, int]:
+    """All channels of a window of a file, float32 [samples, channels], and their rate; see ``read``."""
+    with _opened(path, allow_pipes) as file:
+        rate = file.samplerate
+        _check_rate(path, rate, expect_fs)
+        first = round(start * rate)
+        last = file.frames if duration is None else round((start + duration) * rate)
+        if not 0 <= first < last or last - file.frames > SLACK_SECONDS * rate:
+            raise AudiolmError(_outside(path, start, duration, file.frames / rate))
+        if fs is None or fs == rate:
+            return _frames(file, path, first, min(last, file.frames)), rate
+        return _resampled(file, path, start, duration, rate, fs), fs
+
+
+def write(path: str | os.PathLike, wav: np.ndarray, fs: int) -> None:
+    """Write 16-bit FLAC or WAV, by the name's suffix, atomically.
+
+    Args:
+        wav: float [samples] or [samples, channels] in −1…1; beyond that it is clipped.
+
+    Raises:
+        AudiolmError: no samples, NaN or infinite samples, another suffix.
+    """
+    path = Path(path)
+    wav = np.asarray(wav)
+    if path.suffix not in FORMATS:
+        raise AudiolmError(f"cannot write {path}: suffix '{path.suffix}', expected one of {', '.join(FORMATS)}")
+    if wav.ndim not in (1, 2) or wav.size == 0:
+        raise AudiolmError(f"cannot write {path}: shape {wav.shape}, expected [samples] or [samples, channels]")
+    if not np.isfinite(wav).all():
+        raise AudiolmError(f"cannot write {path}: NaN or infinite samples")
+    with _encoder(path, fs, 1 if wav.ndim == 1 else wav.shape[1]) as put:
+        put(wav)
+
+
+def convert(
+    path: str,
+    outputs: dict[Path, int | str],
+    fs: int,
+    expect_fs: int | None = None,
+    allow_pipes: bool = False,
+) -> int:
+    """Write channels of a file to one-channel files at ``fs``, block by block; return the samples written to each.
+
+    Args:
+        outputs: file to write -> 0-based channel of ``path``, or ``"mix"``.
+
+    Raises:
+        AudiolmError: as ``read``; no output is written then.
+    """
+    with _opened(path, allow_pipes) as file, ExitStack() as stack:
+        rate, total, count = file.samplerate, file.frames, 0
+        _check_rate(path, rate, expect_fs)
+        stream = None if rate == fs else soxr.ResampleStream(rate, fs, file.channels, dtype="float32", quality=QUALITY)
+        put = {output: stack.enter_context(_encoder(output, fs, 1)) for output in outputs}
+        for first in range(0, total, BLOCK_SECONDS * rate):
+            last = min(total, first + BLOCK_SECONDS * rate)
+            wav = _frames(file, path, first, last)
+            if stream is not None:
+                wav = stream.resample_chunk(wav, last=last == total)
+            for output, channel in outputs.items():
+                put[output](wav.mean(axis=1) if channel == "mix" else wav[:, channel])
+            count += len(wav)
+        if count == 0:
+            raise AudiolmError(f"{path} has {total} samples at {rate} Hz, too few for one at {fs} Hz")
+    return count
+
+
+@contextmanager
+def _encoder(path: Path, fs: int, channels: int) -> Iterator[Callable[[np.ndarray], None]]:
+    """A function that appends samples to ``path``, which takes its name when the block ends."""
+    kind, subtype = FORMATS[path.suffix]
+    with atomic(path, "wb") as raw:
+        sink = _Sink(raw)
+        file = soundfile.SoundFile(sink, "w", fs, channels, subtype=subtype, format=kind)
+
+        def put(wav: np.ndarray) -> None:
+            file.write(np.clip(wav, -1.0, 1.0))
+            sink.check()
+
+        try:
+            yield put
+        finally:
+            file.close()
+        sink.check()
+
+
+class _Sink:
+    """A file for libsndfile's callbacks, where an exception would be lost: keeps the first error, then does nothing."""
+
+    def __init__(self, file: IO[bytes]):
+        self.file, self.error = file, None
+
+    def _do(self, act: Callable[[], int], otherwise: int) -> int:
+        try:
+            return act() if self.error is None else otherwise
+        except OSError as error:
+            self.error = error
+            return otherwise
+
+    def write(self, data: bytes) -> int:
+        return self._do(lambda: self.file.write(data), len(data))
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._do(lambda: self.file.seek(offset, whence), 0)  # may write what is buffered
+
+    def tell(self) -> int:
+        return self._do(self.file.tell, 0)
+
+    def check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+def resample(wav: np.ndarray, fs_in: int, fs_out: int) -> np.ndarray:
+    """float32 [samples] or [samples, channels] at another rate (soxr, high quality, linear phase)."""
+    return wav if fs_in == fs_out else soxr.resample(wav, fs_in, fs_out, quality=QUALITY)
+
+
+@contextmanager
+def _opened(path: str, allow_pipes: bool) -> Iterator[soundfile.SoundFile]:
+    """The decoder of a file or pipe whose header is sound."""
+    if is_pipe(path):
+        source = _pipe_output(path, allow_pipes)
+    else:
+        source = path
+        _check_size(path)
+    try:
+        file = soundfile.SoundFile(source)
+    except soundfile.LibsndfileError as error:
+        raise AudiolmError(f"{path} is not audio that libsndfile reads: {error.error_string.strip()}") from None
+    with file:
+        if source is path:
+            _check_length(file, path)
+        if file.frames == 0:
+            raise AudiolmError(f"{path} has no samples")
+        if file.frames > MOST_FRAMES:
+            raise AudiolmError(
+                f"the header of {path} gives no length (written to a pipe?); encode it again from a file"
+            )
+        yield file
+
+
+def _check_size(path: str) -> None:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise AudiolmError(f"cannot read audio {path}: {error.strerror}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise AudiolmError(f"{path} is not a regular file, expected audio")
+    if status.st_size == 0:
+        raise AudiolmError(f"{path} is empty (0 bytes), expected audio")
+
+
+def _check_length(file: soundfile.SoundFile, path: str) -> None:
+    """libsndfile silently shortens most truncated formats; only its log (for Sphere, the header) tells."""
+    for promised, present in TOO_SHORT.findall(file.extra_info):
+        # 0 and values near 2^31 and 2^32 are what writers to a pipe leave there: the length is the file's.
+        if int(present) < int(promised) < PIPE_LENGTH:
+            raise AudiolmError(f"{path} is truncated: its header promises {promised} bytes, {present} are there")
+    if file.format == "OGG":
+        with open(path, "rb") as raw:
+            raw.seek(max(0, os.path.getsize(path) - OGG_PAGE))
+            end = raw.read()
+        last = end.rfind(b"OggS")
+        if last < 0 or not end[last + 5 : last + 6] or not end[last + 5] & 4:
+            raise AudiolmError(f"{path} is truncated: its last page is missing")
+    if file.format == "NIST":
+        with open(path, "rb") as raw:
+            count = re.search(rb"sample_count -i (\d+)", raw.read(1024))
+        if count and file.frames < int(count[1]):
+            raise AudiolmError(
+                f"{path} is truncated: its header promises {int(count[1])} samples, {file.frames} are there"
+            )
+
+
+def _pipe_output(command: str, allow_pipes: bool) -> io.BytesIO:
+    if not allow_pipes:
+        raise AudiolmError(f"'{command}' is a pipe, which runs a shell; expected an audio file (or --allow_pipes)")
+    try:
+        done = subprocess.run(
+            command.strip("| "), shell=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=PIPE_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise AudiolmError(f"pipe '{command}' was not done after {PIPE_SECONDS} s") from None
+    if done.returncode or not done.stdout:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise AudiolmError(f"pipe '{command}' failed (status {done.returncode}): {''.join(last) or 'no output'}")
+    return io.BytesIO(done.stdout)
+
+
+def _frames(file: soundfile.SoundFile, path: str, first: int, last: int) -> np.ndarray:
+    """float32 [last − first, channels]."""
+    try:
+        file.seek(first)
+        wav = file.read(last - first, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        why = error.error_string.strip() or "it cannot be decoded"
+        raise AudiolmError(f"{path} is truncated or damaged after sample {first}: {why}") from None
+    if len(wav) < last - first:
+        raise AudiolmError(
+            f"{path} is truncated or damaged: samples {first} to {last} expected, {len(wav)} of {last - first} readable"
+        )
+    if not np.isfinite(wav).all():
+        raise AudiolmError(f"{path} has NaN or infinite samples")
+    return wav
+
+
+def _resampled(
+    file: soundfile.SoundFile, path: str, start: float, duration: float | None, rate: int, fs: int
+) -> np.ndarray:
+    """The window of the resampled whole, float32 [samples, channels], from a block of samples around the window."""
+    divisor = math.gcd(rate, fs)
+    down, up = rate // divisor, fs // divisor
+    first = (
+        max(0, math.floor((start - CONTEXT_SECONDS) * rate)) // down
+    )  # in steps of `down` input, `up` output samples
+    last = file.frames if duration is None else min(file.frames, math.ceil((start + duration + CONTEXT_SECONDS) * rate))
+    wav = resample(_frames(file, path, first * down, last), rate, fs)
+    begin = round(start * fs) - first * up
+    return wav[begin:] if duration is None else wav[begin : begin + round((start + duration) * fs) - round(start * fs)]
+
+
+def _check_rate(path: str, rate: int, expected: int | None) -> None:
+    if expected is not None and rate != expected:
+        raise AudiolmError(f"{path} has {rate} Hz, expected {expected} Hz")
+
+
+def _outside(path: str, start: float, duration: float | None, total: float) -> str:
+    end = "the end" if duration is None else f"{start + duration:.3f} s"
+    return f"{path} lasts {total:.3f} s; the window from {start:.3f} s to {end} is not inside"

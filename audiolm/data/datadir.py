@@ -1,0 +1,391 @@
+"""Kaldi data directories: what a set holds, read strictly and written sorted, whole and in UTF-8.
+
+Ids: a recording (``reco``) is one channel; an utterance (``utt``) is a stretch of a recording, or the whole of it where
+there is no ``segments``. See audiolm.data.tables for the line formats.
+"""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from audiolm.data.files import write_lines
+from audiolm.data.tables import (
+    Problem,
+    Report,
+    Segment,
+    Turn,
+    Word,
+    channel_index,
+    number_of,
+    read_ctm,
+    read_rttm,
+    read_segments,
+    read_table,
+    refuse,
+    seconds,
+    split,
+    write_ctm,
+    write_rttm,
+)
+from audiolm.errors import AudiolmError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+T = TypeVar("T")
+
+OWN_TABLES = ("wav.scp", "segments", "text", "utt2spk", "spk2utt", "reco2file_and_channel", "reco2dur", "rttm", "ctm")
+# Other tables of Kaldi's, kept as they are, and the kind of id each is keyed by.
+OTHER_TABLES = {
+    "feats.scp": "utt",
+    "vad.scp": "utt",
+    "utt2lang": "utt",
+    "utt2uniq": "utt",
+    "utt2dur": "utt",
+    "utt2num_frames": "utt",
+    "utt2warp": "utt",
+    "cmvn.scp": "spk",
+    "spk2gender": "spk",
+    "reco2num_spk": "reco",
+}
+_BLANK = re.compile(r"[ \t\r\n\v\f]")
+
+
+class DataDir:
+    """The tables of one data directory.
+
+    Attributes:
+        path: where it was read from, or None.
+        wav: recording -> path of its audio file, or a pipe.
+        segments: utterance -> Segment; empty where utterances are whole recordings.
+        text: utterance -> transcript.
+        utt2spk: utterance -> speaker.
+        reco2file_and_channel: recording -> (file id, channel ``A``, ``B`` …), where several channels share a file.
+        reco2dur: recording -> seconds.
+        rttm, ctm: speaker turns and words, by (file id, channel); read from disk when first asked for.
+        others: file name -> table, for other Kaldi tables (``spk2gender``, ``utt2lang``, ``feats.scp`` …).
+    """
+
+    def __init__(
+        self,
+        wav: dict[str, str] | None = None,
+        segments: dict[str, Segment] | None = None,
+        text: dict[str, str] | None = None,
+        utt2spk: dict[str, str] | None = None,
+        reco2file_and_channel: dict[str, tuple[str, str]] | None = None,
+        reco2dur: dict[str, float] | None = None,
+        rttm: list[Turn] | None = None,
+        ctm: list[Word] | None = None,
+        others: dict[str, dict[str, str]] | None = None,
+        path: str | os.PathLike | None = None,
+        allow_pipes: bool = False,
+    ):
+        self.wav = wav or {}
+        self.segments = segments or {}
+        self.text = text or {}
+        self.utt2spk = utt2spk or {}
+        self.reco2file_and_channel = reco2file_and_channel or {}
+        self.reco2dur = reco2dur or {}
+        self.others = others or {}
+        self.path = Path(path) if path is not None else None
+        self.allow_pipes = allow_pipes
+        self._rttm, self._ctm = rttm, ctm
+
+    # ------------------------------------------------------------------ reading and writing
+
+    @classmethod
+    def read(cls, path: str | os.PathLike, allow_pipes: bool = False) -> "DataDir":
+        """Read a data directory; only ``wav.scp`` must be there.
+
+        Raises:
+            AudiolmError: a file is missing, empty, unsorted, not UTF-8, has a duplicate or malformed line, or
+                ``wav.scp`` holds a pipe and ``allow_pipes`` is not set (``audiolm datadir fix`` repairs them).
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise AudiolmError(f"no data directory {path}, expected a folder with wav.scp")
+        return cls(
+            wav=_filled(path / "wav.scp", read_wav_scp(path / "wav.scp", allow_pipes)),
+            segments=_optional(path / "segments", read_segments),
+            text=_optional(path / "text", lambda file: read_table(file, "<utterance> <transcript>")),
+            utt2spk=_optional(path / "utt2spk", read_utt2spk),
+            reco2file_and_channel=_optional(path / "reco2file_and_channel", read_reco2file_and_channel),
+            reco2dur=_optional(path / "reco2dur", read_reco2dur),
+            others={
+                name: _optional(path / name, lambda file: read_table(file, "<id> <value>"))
+                for name in OTHER_TABLES
+                if (path / name).is_file()
+            },
+            path=path,
+            allow_pipes=allow_pipes,
+        )
+
+    @property
+    def rttm(self) -> list[Turn]:
+        if self._rttm is None:
+            self._rttm = read_rttm(self.path / "rttm") if self._has("rttm") else []
+        return self._rttm
+
+    @rttm.setter
+    def rttm(self, turns: list[Turn]) -> None:
+        self._rttm = turns
+
+    @property
+    def ctm(self) -> list[Word]:
+        if self._ctm is None:
+            self._ctm = read_ctm(self.path / "ctm") if self._has("ctm") else []
+        return self._ctm
+
+    @ctm.setter
+    def ctm(self, words: list[Word]) -> None:
+        self._ctm = words
+
+    def _has(self, name: str) -> bool:
+        return self.path is not None and (self.path / name).is_file()
+
+    def write(self, path: str | os.PathLike) -> None:
+        """Write every table that holds something, each atomically; remove those that are empty now.
+
+        ``spk2utt`` is made from ``utt2spk``. Relative audio paths are written as they are (Kaldi takes them from the
+        directory that a recipe runs in), or absolute where they were found beside the tables.
+
+        Raises:
+            AudiolmError: an id or a value cannot be written as a line.
+        """
+        path = Path(path)
+        self.rttm, self.ctm  # noqa: B018 (read before files of the same directory are replaced)
+        moved = self.path is not None and path.absolute() != self.path.absolute()
+        tables = {
+            "wav.scp": {reco: self.wav_path(reco) for reco in self.wav} if moved else self.wav,
+            "segments": {
+                utt: f"{place.reco} {seconds(place.start)} {seconds(place.end)}" for utt, place in self.segments.items()
+            },
+            "text": self.text,
+            "utt2spk": self.utt2spk,
+            "spk2utt": {spk: " ".join(utts) for spk, utts in self.spk2utt().items()},
+            "reco2file_and_channel": {
+                reco: f"{file} {channel}" for reco, (file, channel) in self.reco2file_and_channel.items()
+            },
+            "reco2dur": {reco: seconds(duration) for reco, duration in self.reco2dur.items()},
+            **dict.fromkeys(OTHER_TABLES, {}),
+            **self.others,
+        }
+        path.mkdir(parents=True, exist_ok=True)
+        for name, table in tables.items():
+            if table:
+                write_lines(path / name, (_line(path / name, key, table[key]) for key in sorted(table)))
+            else:
+                (path / name).unlink(missing_ok=True)
+        for name, entries, write in (("rttm", self.rttm, write_rttm), ("ctm", self.ctm, write_ctm)):
+            if entries:
+                write(path / name, entries)
+            else:
+                (path / name).unlink(missing_ok=True)
+
+    # ------------------------------------------------------------------ looking things up
+
+    @property
+    def recos(self) -> list[str]:
+        """Recording ids, sorted."""
+        return sorted(self.wav)
+
+    @property
+    def utts(self) -> list[str]:
+        """Utterance ids, sorted: those of ``segments``, or the recordings."""
+        return sorted(self.segments or self.wav)
+
+    def spk2utt(self) -> dict[str, list[str]]:
+        """Speaker -> its utterances, both sorted."""
+        table = defaultdict(list)
+        for utt in sorted(self.utt2spk):
+            table[self.utt2spk[utt]].append(utt)
+        return {spk: table[spk] for spk in sorted(table)}
+
+    def place(self, utt: str) -> Segment:
+        """Where an utterance is; without ``segments``, the whole recording (its end needs ``reco2dur``)."""
+        return self.segments[utt] if self.segments else Segment(utt, 0.0, self.duration(utt))
+
+    def file_and_channel(self, reco: str) -> tuple[str, str]:
+        """The file id and channel by which ``rttm`` and ``ctm`` call a recording; without a table, itself and ``A``."""
+        return self.reco2file_and_channel.get(reco, (reco, "A"))
+
+    def reco_of_channel(self) -> dict[tuple[str, int], str]:
+        """(File id, 0-based channel) -> recording.
+
+        Raises:
+            AudiolmError: two recordings are the same channel.
+        """
+        table = {}
+        for reco in sorted(self.wav):
+            file, channel = self.file_and_channel(reco)
+            first = table.setdefault((file, channel_index(channel)), reco)
+            if first != reco:
+                raise AudiolmError(
+                    f"{self.path or 'data directory'}: '{first}' and '{reco}' are both channel '{channel}' of '{file}';"
+                    " tell them apart in reco2file_and_channel"
+                )
+        return table
+
+    def by_reco(self, entries: Iterable[T]) -> dict[str, list[T]]:
+        """Turns or words -> recording -> its entries in order of time; every recording has a list.
+
+        Channels ``A`` and ``1`` are the same.
+
+        Raises:
+            AudiolmError: an entry names a file and channel that no recording has.
+        """
+        reco_of = self.reco_of_channel()
+        table = {reco: [] for reco in sorted(self.wav)}
+        for entry in entries:
+            reco = reco_of.get((entry.file, channel_index(entry.channel)))
+            if reco is None:
+                raise AudiolmError(
+                    f"{type(entry).__name__.lower()} at {seconds(entry.start)} s of file '{entry.file}' channel"
+                    f" '{entry.channel}': no recording of {self.path or 'the data directory'} is that channel;"
+                    " add it to wav.scp and reco2file_and_channel"
+                )
+            table[reco].append(entry)
+        for entries_of_reco in table.values():
+            entries_of_reco.sort(key=lambda entry: entry.start)
+        return table
+
+    def words(self) -> dict[str, list[Word]]:
+        """Recording -> its words of ``ctm`` in order of time (see by_reco)."""
+        return self.by_reco(self.ctm)
+
+    def turns(self) -> dict[str, list[Turn]]:
+        """Recording -> its turns of ``rttm`` in order of time (see by_reco)."""
+        return self.by_reco(self.rttm)
+
+    # ------------------------------------------------------------------ audio
+
+    def wav_path(self, reco: str) -> str:
+        """The audio file (or pipe) of a recording: relative to the current directory as in Kaldi, else to the tables.
+
+        Raises:
+            AudiolmError: no such recording.
+        """
+        if reco not in self.wav:
+            raise AudiolmError(f"no recording '{reco}' in {self.path or 'the data directory'}/wav.scp")
+        entry = self.wav[reco]
+        if is_pipe(entry) or os.path.isabs(entry) or self.path is None or os.path.exists(entry):
+            return entry
+        beside = self.path.absolute() / entry
+        return str(beside) if beside.exists() else entry
+
+    def channel(self, reco: str) -> int | None:
+        """The 0-based channel of its file that a recording is, or None where no table says."""
+        if reco not in self.reco2file_and_channel:
+            return None
+        return channel_index(self.reco2file_and_channel[reco][1])
+
+    def audio(
+        self, reco: str, start: float = 0.0, duration: float | None = None, fs: int | None = None
+    ) -> "np.ndarray":
+        """A recording's samples, float32 [samples]; ``start`` and ``duration`` in seconds, resampled to ``fs`` Hz.
+
+        Raises:
+            AudiolmError: see audiolm.data.audio.read.
+        """
+        from audiolm.data import audio
+
+        return audio.read(self, reco, start=start, duration=duration, fs=fs)
+
+    def duration(self, reco: str) -> float:
+        """Seconds of a recording: ``reco2dur``, else the file's header."""
+        if reco not in self.reco2dur:
+            from audiolm.data import audio
+
+            self.reco2dur[reco] = audio.info(self.wav_path(reco), allow_pipes=self.allow_pipes).duration
+        return self.reco2dur[reco]
+
+
+def share(ids: Sequence[str], job: int, num_jobs: int) -> list[str]:
+    """The block of the sorted ``ids`` that job ``job`` (1 … ``num_jobs``) takes; blocks are contiguous and differ by at
+    most one in length.
+
+    >>> share(["c", "a", "b"], 2, 2)
+    ['b', 'c']
+    """
+    if not 1 <= job <= num_jobs:
+        raise AudiolmError(f"job {job} of {num_jobs}, expected 1 <= job <= num_jobs")
+    ids = sorted(ids)
+    return ids[(job - 1) * len(ids) // num_jobs : job * len(ids) // num_jobs]
+
+
+def is_pipe(entry: str) -> bool:
+    """Whether a ``wav.scp`` entry runs a shell command (``sph2pipe … |``) instead of naming a file."""
+    return entry.endswith("|") or entry.startswith("|")
+
+
+# ---------------------------------------------------------------------- one reader per table
+
+
+def read_wav_scp(path: Path, allow_pipes: bool = False, report: Report = refuse):
+    """Yield (line, recording, path or pipe)."""
+    for number, reco, entry in read_table(path, "<recording> <audio file>", report):
+        if is_pipe(entry) and not allow_pipes:
+            reason = (
+                f"'{reco}' is a pipe, which runs a shell; expected an audio file (or --allow_pipes, if you trust it)"
+            )
+            report(Problem(str(path), number, reco, reason))
+        else:
+            yield number, reco, entry
+
+
+def read_utt2spk(path: Path, report: Report = refuse):
+    """Yield (line, utterance, speaker)."""
+    expected = "<utterance> <speaker>"
+    for number, utt, spk in read_table(path, expected, report):
+        if _BLANK.search(spk):
+            report(Problem(str(path), number, utt, f"found '{utt} {spk}', expected '{expected}'"))
+        else:
+            yield number, utt, spk
+
+
+def read_reco2file_and_channel(path: Path, report: Report = refuse):
+    """Yield (line, recording, (file, channel)); two recordings may not be the same channel."""
+    expected, taken = "<recording> <file> <channel: A, B … or 1, 2 …>", {}
+    for number, reco, rest in read_table(path, expected, report):
+        fields = split(rest)
+        try:
+            place = (fields[0], channel_index(fields[1])) if len(fields) == 2 else None
+        except AudiolmError:
+            place = None
+        if place is None:
+            report(Problem(str(path), number, reco, f"found '{reco} {rest}', expected '{expected}'"))
+        elif place in taken:
+            reason = f"'{reco}' is channel {fields[1]} of '{fields[0]}', which '{taken[place]}' is already"
+            report(Problem(str(path), number, reco, reason))
+        else:
+            taken[place] = reco
+            yield number, reco, (fields[0], fields[1])
+
+
+def read_reco2dur(path: Path, report: Report = refuse):
+    """Yield (line, recording, seconds)."""
+    for number, reco, rest in read_table(path, "<recording> <seconds>", report):
+        if not number_of(rest) > 0:
+            report(Problem(str(path), number, reco, f"'{reco}' lasts '{rest}', expected a number of seconds above 0"))
+        else:
+            yield number, reco, float(rest)
+
+
+def _filled(path: Path, lines: Iterable[tuple[int, str, T]]) -> dict[str, T]:
+    table = {key: value for _, key, value in lines}
+    if not table:
+        raise AudiolmError(f"{path} is empty, expected one line per id; write it again, or remove it if it is optional")
+    return table
+
+
+def _optional(path: Path, read: Callable) -> dict:
+    return _filled(path, read(path)) if path.is_file() else {}
+
+
+def _line(path: Path, key: str, value: str) -> str:
+    if not key or _BLANK.search(key) or not value.strip(" \t\r\n\v\f") or "\n" in value:
+        raise AudiolmError(f"cannot write '{key} {value}' to {path}: an id has no blanks and a value is not empty")
+    return f"{key} {value}"

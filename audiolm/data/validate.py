@@ -1,0 +1,235 @@
+"""What is wrong with a data directory, found by reading its tables once; audio is opened only if asked for.
+
+``examine`` is behind both ``audiolm datadir validate`` (there must be no problem) and ``fix`` (what is sound is kept),
+so that what ``fix`` writes validates.
+
+Two differences from Kaldi's ``validate_data_dir.sh``: recordings without utterances are fine (the silent side of a
+dialogue), and so are utterances without a transcript (the untranscribed part of a corpus).
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from audiolm.data import datadir
+from audiolm.data.datadir import OTHER_TABLES, DataDir
+from audiolm.data.tables import (
+    Problem,
+    Report,
+    Segment,
+    Turn,
+    Word,
+    channel_index,
+    iter_ctm,
+    iter_rttm,
+    read_segments,
+    read_table,
+    rows,
+    seconds,
+    split,
+)
+from audiolm.errors import AudiolmError
+
+T = TypeVar("T", Turn, Word)
+
+ROUNDING = 0.02  # seconds by which times in tables may pass the end of the audio: they are rounded, often to 10 ms
+MAX_OVERSHOOT = 0.5  # seconds by which they may pass it to be cut instead of dropped (Kaldi's extract-segments)
+
+
+@dataclass
+class Findings:
+    """What ``examine`` found.
+
+    Attributes:
+        sound: the directory without its problems.
+        problems: each line or item that is wrong; ``repairable`` ones stay in ``sound``, put right.
+        warnings: what other tools may refuse.
+        counts: entries by table, of what is sound.
+    """
+
+    sound: DataDir
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def rejected(self) -> list[Problem]:
+        return [problem for problem in self.problems if not problem.repairable]
+
+
+def examine(
+    path: str | os.PathLike, allow_pipes: bool = False, open_audio: bool = False, keep_times: bool = True
+) -> Findings:
+    """Check every table of a directory against itself and the others.
+
+    Args:
+        open_audio: also read every file's header: it must be there, be audio, and have one channel or a line in
+            ``reco2file_and_channel``; lengths then come from the audio.
+        keep_times: False checks ``rttm`` and ``ctm`` without holding them in memory.
+
+    Raises:
+        AudiolmError: there is no directory, no ``wav.scp``, or nothing sound in it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise AudiolmError(f"no data directory {path}, expected a folder with wav.scp")
+    found = Findings(DataDir(path=path, allow_pipes=allow_pipes))
+    data, report = found.sound, found.problems.append
+    data.wav = {reco: entry for _, reco, entry in datadir.read_wav_scp(path / "wav.scp", allow_pipes, report)}
+    data.reco2file_and_channel = _of_known(
+        path / "reco2file_and_channel", datadir.read_reco2file_and_channel, "recording", data.wav, report
+    )
+    data.reco2dur = _of_known(path / "reco2dur", datadir.read_reco2dur, "recording", data.wav, report)
+    if open_audio:
+        _check_headers(data, report)
+    data.segments = check_segments(path / "segments", data, report)
+    _check_utterances(found)
+    if not data.wav or ((path / "segments").is_file() and not data.segments):
+        first = f"; first problem: {found.problems[0]}" if found.problems else ""
+        raise AudiolmError(f"{path} has nothing sound in it{first}")
+    found.counts = {
+        "recordings": len(data.wav),
+        "utterances": len(data.utts),
+        "speakers": len(set(data.utt2spk.values())),
+        "transcripts": len(data.text),
+    }
+    for name, noun, lines in (("rttm", "turns", iter_rttm), ("ctm", "words", iter_ctm)):
+        entries = inside(data, path / name, lines, report) if (path / name).is_file() else iter(())
+        if keep_times:
+            setattr(data, name, list(entries))
+            found.counts[noun] = len(getattr(data, name))
+        else:
+            found.counts[noun] = sum(1 for _ in entries)
+    return found
+
+
+def fit(start: float, end: float, duration: float | None) -> tuple[float | None, str]:
+    """Fit a stretch of time into audio of ``duration`` seconds (None: unknown).
+
+    Returns:
+        where it ends then, or None if it is not inside; and what was wrong, or "".
+    """
+    if duration is None or end <= duration + ROUNDING:
+        return end, ""
+    wrong = f"goes from {seconds(start)} to {seconds(end)} s, the recording ends at {seconds(duration)} s"
+    return duration if start < duration and end <= duration + MAX_OVERSHOOT else None, wrong
+
+
+def inside(data: DataDir, path: Path, lines: Callable, report: Report) -> Iterator[T]:
+    """Turns or words of a file that lie in recordings of ``data``; small overshoots are cut."""
+    recos = data.reco_of_channel()
+    what = {iter_rttm: "turn", iter_ctm: "word"}[lines]
+    for number, entry in lines(path, report):
+        name = f"{what} '{entry.word if what == 'word' else entry.speaker}'"
+        try:
+            reco = recos.get((entry.file, channel_index(entry.channel)))
+        except AudiolmError as error:
+            report(Problem(str(path), number, entry.file, f"{name}: {error}"))
+            continue
+        if reco is None:
+            reason = f"{name} is in file '{entry.file}' channel '{entry.channel}', which no recording is"
+            report(Problem(str(path), number, entry.file, reason))
+            continue
+        end, wrong = fit(entry.start, entry.end, data.reco2dur.get(reco))
+        if wrong:
+            report(Problem(str(path), number, reco, f"{name} {wrong}", repairable=end is not None))
+        if end is not None:
+            yield replace(entry, duration=end - entry.start) if wrong else entry
+
+
+def _of_known(path: Path, read: Callable, kind: str, known: dict, report: Report) -> dict:
+    """A table, if it is there, of ids that are in ``known``."""
+    table = {}
+    if path.is_file():
+        if path.stat().st_size == 0:
+            report(Problem(str(path), 0, "", f"is empty, expected one line per {kind}", repairable=True))
+        for number, key, value in read(path, report=report):
+            if key in known:
+                table[key] = value
+            else:
+                report(Problem(str(path), number, key, f"'{key}' is no {kind} of this directory"))
+    return table
+
+
+def _check_headers(data: DataDir, report: Report) -> None:
+    from audiolm.data import audio
+
+    for reco in data.recos:
+        try:
+            header = audio.info(data.wav_path(reco), allow_pipes=data.allow_pipes)
+            audio.pick_channel(data.wav[reco], header.channels, data.channel(reco))
+        except AudiolmError as error:
+            report(Problem(str(data.path / "wav.scp"), 0, reco, f"'{reco}': {error}"))
+            for table in (data.wav, data.reco2file_and_channel, data.reco2dur):
+                table.pop(reco, None)
+            continue
+        written = data.reco2dur.get(reco, header.duration)
+        if abs(written - header.duration) > ROUNDING:
+            reason = f"'{reco}' lasts {seconds(header.duration)} s, the table says {seconds(written)} s"
+            report(Problem(str(data.path / "reco2dur"), 0, reco, reason, repairable=True))
+        data.reco2dur[reco] = round(header.duration, 6)
+
+
+def check_segments(path: Path, data: DataDir, report: Report) -> dict[str, Segment]:
+    """The segments of a file that are inside recordings of ``data``; small overshoots are cut."""
+    segments = {}
+    for number, utt, place in read_segments(path, report) if path.is_file() else ():
+        if place.reco not in data.wav:
+            report(Problem(str(path), number, utt, f"'{utt}' is in recording '{place.reco}', which wav.scp has not"))
+            continue
+        end, wrong = fit(place.start, place.end, data.reco2dur.get(place.reco))
+        if wrong:
+            report(Problem(str(path), number, utt, f"'{utt}' {wrong}", repairable=end is not None))
+        if end is not None:
+            segments[utt] = replace(place, end=end) if wrong else place
+    return segments
+
+
+def _check_utterances(found: Findings) -> None:
+    """Speakers, transcripts and other tables against the utterances; those without a speaker go."""
+    data, report = found.sound, found.problems.append
+    path = data.path
+    utts = data.segments if (path / "segments").is_file() else data.wav
+    data.utt2spk = _of_known(path / "utt2spk", datadir.read_utt2spk, "utterance", utts, report)
+    if (path / "utt2spk").is_file():
+        for utt in sorted(utts.keys() - data.utt2spk.keys()):
+            report(Problem(str(path / "utt2spk"), 0, utt, f"utterance '{utt}' has no speaker"))
+            for table in (utts, data.reco2file_and_channel, data.reco2dur):  # without segments, the recording goes
+                table.pop(utt, None)
+        speakers = [data.utt2spk[utt] for utt in sorted(utts)]
+        if any(a > b for a, b in zip(speakers, speakers[1:], strict=False)):
+            found.warnings.append(
+                "utt2spk is not sorted by speaker too (Kaldi wants speaker ids to begin utterance ids)"
+            )
+        _check_spk2utt(data, report)
+    else:
+        found.warnings.append("no utt2spk (Kaldi wants one; where speakers are unknown each utterance is its own)")
+
+    def transcripts(table: Path, report: Report) -> Iterator[tuple[int, str, str]]:
+        return read_table(table, "<utterance> <transcript>", report)
+
+    data.text = _of_known(path / "text", transcripts, "utterance", utts, report)
+    if data.text and len(data.text) < len(utts):
+        found.warnings.append(f"{len(utts) - len(data.text)} of {len(utts)} utterances have no transcript")
+    known = {"utt": utts, "reco": data.wav, "spk": data.spk2utt()}
+    nouns = {"utt": "utterance", "reco": "recording", "spk": "speaker"}
+    for name, key in OTHER_TABLES.items():
+        if (path / name).is_file():
+            data.others[name] = _of_known(path / name, _read_other, nouns[key], known[key], report)
+
+
+def _read_other(path: Path, report: Report) -> Iterator[tuple[int, str, str]]:
+    return read_table(path, "<id> <value>", report)
+
+
+def _check_spk2utt(data: DataDir, report: Report) -> None:
+    path = data.path / "spk2utt"
+    if not path.is_file():
+        return
+    table = {}
+    for _, fields in rows(path, 2, 2, "<speaker> <utterances>", report):
+        table[fields[0]] = sorted(split(fields[1]))
+    if table != data.spk2utt():
+        report(Problem(str(path), 0, "", "is not utt2spk turned round", repairable=True))

@@ -1,0 +1,1 @@
+"""Run commands as arrays of jobs, and recipes as stages that finish once. Nothing here imports torch."""

@@ -1,0 +1,152 @@
+"""Arrays of jobs in Kaldi's calling form: ``JOB=1:4 log/x.JOB.log command … JOB …``."""
+
+import hashlib
+import os
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from audiolm.errors import AudiolmError
+from audiolm.jobs.backend import Backend, Job
+
+RUN_VARIABLE = "AUDIOLM_RUN"  # names one run of one stage; a new run of it redoes jobs that an earlier run has done
+TAIL_LINES = 10
+OPERATORS = {"|", "||", "&&", ";", "<", ">", ">>", "2>", "2>&1", "|&"}  # words that make a command a shell's business
+
+
+def parse_array(words: Sequence[str]) -> list[Job]:
+    """Return the jobs that ``[NAME=FIRST[:LAST]] LOG COMMAND…`` stands for, NAME replaced in log and command.
+
+    Words such as ``|`` and ``>`` (quoted for the calling shell, as in Kaldi) make bash run the command.
+
+    >>> [job.command for job in parse_array(["JOB=1:2", "x.JOB.log", "echo", "JOB"])]
+    [('echo', '1'), ('echo', '2')]
+    """
+    words = list(words)
+    name, indices = "", range(1, 2)
+    if words and (match := re.fullmatch(r"([A-Za-z_]\w*)=(\d+)(?::(\d+))?", words[0])):
+        name, first, last = match[1], int(match[2]), int(match[3] or match[2])
+        if first > last:
+            raise AudiolmError(f"{words[0]}: the first job comes after the last; expected {name}=1:4, say")
+        indices = range(first, last + 1)
+        words = words[1:]
+    if len(words) < 2:
+        raise AudiolmError("expected [JOB=1:N] LOG COMMAND …, found " + (f"only '{words[0]}'" if words else "nothing"))
+    if name and len(indices) > 1 and name not in words[0]:
+        raise AudiolmError(f"log '{words[0]}' must hold {name}, or all {len(indices)} jobs would write the same log")
+    return [_job(words, name, index) for index in indices]
+
+
+def _job(words: list[str], name: str, index: int) -> Job:
+    log, *command = [word.replace(name, str(index)) for word in words] if name else words
+    if OPERATORS & set(command):
+        line = " ".join(word if word in OPERATORS else shlex.quote(word) for word in command)
+        command = ["bash", "-c", f"set -o pipefail; {line}"]
+    text = "\0".join([os.environ.get(RUN_VARIABLE, ""), *command])
+    return Job(index, tuple(command), Path(log), hashlib.sha256(text.encode()).hexdigest())
+
+
+def launch(jobs: Sequence[Job], backend: Backend, gpus: int | None = None) -> int:
+    """Run the jobs that have no done mark, and return how many of them failed.
+
+    Each job that ends well leaves its done mark, so that a half-done array redoes only what is missing. The marks of a
+    complete array go away, unless they belong to a stage's run, which may be interrupted after the array.
+
+    On SIGINT, SIGTERM and SIGHUP every running job is ended, then this process ends by the same signal.
+    """
+    missing = [job for job in jobs if not job.is_done()]
+    if len(missing) < len(jobs):
+        print(f"launch: {len(jobs) - len(missing)} of {len(jobs)} jobs were done before", file=sys.stderr)
+    failed = 0
+    display = _Display(jobs, len(jobs) - len(missing))
+    previous = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
+    try:
+        for job, status in backend.run(missing, gpus, display.show):
+            if status == 0:
+                temporary = job.done_mark.with_name(job.done_mark.name + ".tmp")
+                temporary.write_text(job.digest)
+                os.replace(temporary, job.done_mark)
+                display.done += 1
+            else:
+                failed += 1
+                display.clear()
+                _report_failure(job, status, len(jobs))
+    except _Interrupted as interrupted:
+        display.clear()
+        print("launch: interrupted; every job was ended", file=sys.stderr)
+        signal.signal(interrupted.number, signal.SIG_DFL)
+        os.kill(os.getpid(), interrupted.number)
+    finally:
+        display.clear()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if failed and len(jobs) > 1:
+        print(f"launch: {failed} of {len(jobs)} jobs failed; the same command redoes only these", file=sys.stderr)
+    if not failed and RUN_VARIABLE not in os.environ:
+        for job in jobs:
+            job.done_mark.unlink()
+    return failed
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Interrupted(BaseException):
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    raise _Interrupted(number)
+
+
+def _report_failure(job: Job, status: int, of: int) -> None:
+    how = f"exit status {status}"
+    if status < 0:
+        how = f"killed by {signal.Signals(-status).name}"
+        if -status == signal.SIGKILL:
+            how += ", which is also how the system ends a process when memory runs out"
+    which = f"job {job.index} of {of} failed" if of > 1 else "the job failed"
+    text = job.log.read_text(encoding="utf-8", errors="replace").rpartition("\n# started ")[2]
+    tail = text.splitlines()[1:-1][-TAIL_LINES:]  # without the launcher's own first and last line
+    print(f"launch: {which} ({how}); its log {job.log} ends with:", file=sys.stderr)
+    print("\n".join(f"    {line}" for line in tail), file=sys.stderr)
+
+
+class _Display:
+    """One line on the terminal: jobs done, and how far the running ones are by their own account."""
+
+    def __init__(self, jobs: Sequence[Job], done: int) -> None:
+        self.jobs, self.done = jobs, done
+        self.on_terminal = sys.stderr.isatty()
+        self.shown = False
+
+    def show(self) -> None:
+        if not self.on_terminal:
+            return
+        notes = [note for job in self.jobs if (note := _read_note(job))]
+        parts = [f"{self.done} of {len(self.jobs)} jobs done"] if len(self.jobs) > 1 else []
+        for desc in dict.fromkeys(desc for _, _, desc in notes):
+            count = sum(note[0] for note in notes if note[2] == desc)
+            total = sum(note[1] for note in notes if note[2] == desc)
+            parts.append(f"{desc} {count}" + (f" of {total} ({100 * count // total} %)" if total else ""))
+        if parts:
+            print(f"\r\033[K  {', '.join(parts)}", end="", file=sys.stderr, flush=True)
+            self.shown = True
+
+    def clear(self) -> None:
+        if self.shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            self.shown = False
+
+
+def _read_note(job: Job) -> tuple[int, int, str] | None:
+    """Return (count, total or 0, description) of the job's last progress note, where it has written one."""
+    file = job.log.with_name(job.log.name + ".progress")
+    fields = file.read_text(encoding="utf-8").rstrip("\n").split("\t") if file.is_file() else []
+    if len(fields) != 3:  # none yet, or caught while it is written
+        return None
+    return int(fields[0]), int(fields[1] or 0), fields[2]

@@ -1,0 +1,31 @@
+"""Embeddings of token streams, summed."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class StreamEmbedding(nn.Module):
+    """One embedding table a stream; a frame's embedding is the sum over its streams (Moshi, section 3.4.1).
+
+    A stream of V ids has V + 1 rows, the last for its start token; -1 (absent) adds nothing. The tables lie in one
+    matrix, so that a frame costs one look-up: stream s begins at row ``offsets[s]``, the last row is that of -1.
+    """
+
+    def __init__(self, vocab_sizes: Sequence[int], dim: int):
+        super().__init__()
+        sizes = torch.tensor(vocab_sizes) + 1
+        self.register_buffer("offsets", sizes.cumsum(0) - sizes, persistent=False)
+        self.absent = int(sizes.sum())
+        self.weight = nn.Parameter(torch.empty(self.absent + 1, dim))
+        nn.init.normal_(self.weight, std=dim**-0.5)
+        with torch.no_grad():
+            self.weight[self.absent] = 0
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """int64 [..., streams] -> [..., dim]."""
+        rows = torch.where(tokens < 0, self.absent, tokens + self.offsets)
+        bags = F.embedding_bag(rows.flatten(0, -2), self.weight, mode="sum", padding_idx=self.absent)
+        return bags.view(*tokens.shape[:-1], -1)

@@ -1,0 +1,98 @@
+"""A trained dialogue model as one directory that can be copied anywhere: LM, codec and tokenizer, with checksums.
+
+<bundle>/audiolm.json              what it is, and the checksum of every part
+<bundle>/lm/                       config.yaml, model.safetensors: audiolm.load_lm
+<bundle>/codec/                    config.yaml, model.safetensors: audiolm.load_codec
+<bundle>/tokenizer/                tokenizer.model: audiolm.text.tokenizer.Tokenizer.load
+<bundle>/README.md                 how to load it
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from audiolm import __version__
+from audiolm.codec.load import load_codec
+from audiolm.data.files import temporary
+from audiolm.errors import AudiolmError
+from audiolm.models.moshi.load import load_lm
+from audiolm.text.tokenizer import Tokenizer
+from audiolm.train.checkpoint import checksum
+
+MANIFEST = "audiolm.json"
+PARTS = {"lm": ("config.yaml", "model.safetensors"), "codec": ("config.yaml", "model.safetensors")}
+
+CARD = """# {name}
+
+A full-duplex dialogue model in the manner of Moshi: {streams} streams at {frame_rate:g} Hz, {sample_rate} Hz sound.
+Made by audiolm {version}; `audiolm.json` holds the checksums of its parts.
+
+```python
+import audiolm
+
+model, config = audiolm.load_lm("{name}/lm")
+codec = audiolm.load_codec("{name}/codec")
+codes = codec.encode(wav)  # float32 [B, 1, T] at {sample_rate} Hz -> int64 [B, {levels}, frames]
+```
+
+From the shell: `audiolm generate --lm {name}/lm --codec {name}/codec --tokenizer {name}/tokenizer …`
+"""
+
+
+def write_bundle(lm: str | Path, codec: str | Path, tokenizer: str | Path, out: str | Path) -> dict:
+    """Copy a finished LM, its codec and its tokenizer into ``out``, load the copies, and return the manifest.
+
+    ``out`` appears whole or not at all; one that was there before is replaced.
+
+    Raises:
+        AudiolmError: a part is unfinished or does not fit the others (vocabulary sizes, levels), or ``out`` is a folder
+            that no export has made.
+    """
+    out = Path(out)
+    if out.exists() and not (out / MANIFEST).exists():
+        raise AudiolmError(f"{out} exists and is no exported model: name another --out, or remove it")
+    hidden = temporary(out)
+    shutil.rmtree(hidden, ignore_errors=True)
+    for part, source in (("lm", Path(lm)), ("codec", Path(codec))):
+        checksum(source)  # names what is unfinished
+        (hidden / part).mkdir(parents=True)
+        for file in PARTS[part]:
+            shutil.copyfile(source / file, hidden / part / file)
+    Tokenizer.load(tokenizer).save(hidden / "tokenizer")
+    manifest = _check(hidden)
+    (hidden / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    (hidden / "README.md").write_text(
+        CARD.format(name=out.name, version=__version__, levels=manifest["n_q"], **manifest), encoding="utf-8"
+    )
+    shutil.rmtree(out, ignore_errors=True)
+    hidden.rename(out)
+    return manifest
+
+
+def _check(bundle: Path) -> dict:
+    """The manifest of the parts in ``bundle``, which must load and fit together."""
+    model, _ = load_lm(bundle / "lm")
+    codec = load_codec(bundle / "codec")
+    tokenizer = Tokenizer.load(bundle / "tokenizer")
+    layout = model.config.layout
+    levels = list(codec.codebook_sizes)
+    found, made = list(layout.vocab_sizes), [tokenizer.vocab_size] + levels * layout.speakers
+    if found[0] < made[0] or found[1:] != made[1:]:
+        raise AudiolmError(
+            f"the LM has streams of {found} tokens, but this tokenizer and codec make {made}; "
+            "export the codec and tokenizer that the LM was trained with"
+        )
+    return {
+        "format": 1,
+        "audiolm": __version__,
+        "sample_rate": codec.sample_rate,
+        "frame_rate": codec.frame_rate,
+        "n_q": codec.n_q,
+        "streams": len(found),
+        "vocab_sizes": found,
+        "checksums": {
+            "lm": checksum(bundle / "lm"),
+            "codec": checksum(bundle / "codec"),
+            "tokenizer": tokenizer.checksum,
+        },
+    }

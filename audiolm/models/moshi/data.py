@@ -1,0 +1,247 @@
+"""Training windows from token archives: task drawn, speakers told apart, streams delayed, parts masked."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from audiolm.data.datadir import DataDir
+from audiolm.data.tokens import TokenReader
+from audiolm.errors import AudiolmError
+from audiolm.models.moshi.model import ModelConfig, MoshiModel
+from audiolm.streams.delays import delay
+from audiolm.streams.grid import ABSENT, GridLayout, build_grid
+from audiolm.train.randomness import Key
+from audiolm.train.system import Examples
+
+
+@dataclass
+class MixConfig:
+    """How one task's sequences are drawn in a phase.
+
+    Attributes:
+        weight: share of the sequences, relative to the other tasks'.
+        text_weight: weight of their text loss beside that of the codes (paper: 1).
+        text_mask: share of them without text (Moshi's pretraining: 0.3).
+        user_mask: share of them without the user's streams.
+        own_input_mask: share of frames whose codes of the main speaker are hidden from the input, and still predicted
+            (not in the paper: it makes a small TTS model look at its text instead of going on from its own sound).
+        depth_fraction: share of frames on which the depth transformer is trained (1 in the paper). It is most of the
+            cost of small models, and where codes are given, as in recognition, little depends on it.
+    """
+
+    weight: float = 1.0
+    text_weight: float = 1.0
+    text_mask: float = 0.0
+    user_mask: float = 0.0
+    own_input_mask: float = 0.0
+    depth_fraction: float = 1.0
+
+
+@dataclass
+class DataConfig:
+    """Where tokens are and how they are cut.
+
+    Attributes:
+        train, valid: sets' directories, which hold the archives ``codes`` and ``text`` and the data directory ``audio``
+            (``dump/<set>``).
+        frames: length of a training sequence.
+        valid_windows: number of sequences to validate on, spread over the validation set.
+        mix: how the tasks are drawn; a task that is not named is not trained.
+    """
+
+    train: str = "dump/train"
+    valid: str = "dump/dev"
+    frames: int = 250
+    valid_windows: int = 64
+    mix: dict[str, MixConfig] = field(default_factory=dict)
+
+
+class Recordings:
+    """Codes and text of one set's recordings, and who talks with whom.
+
+    Args:
+        directory: of the set, ``dump/<set>``.
+        layout: the model's.
+        codec, tokenizer: checksums of those in use; None = any.
+
+    Raises:
+        AudiolmError: the archives' vocabularies or frame rates do not fit the model or each other, or another codec or
+            tokenizer made them.
+    """
+
+    def __init__(
+        self, directory: str | Path, layout: GridLayout, codec: str | None = None, tokenizer: str | None = None
+    ):
+        directory = Path(directory)
+        self.layout = layout
+        self.codes = TokenReader(directory / "codes", "codes", codec)
+        self.text = TokenReader(directory / "text", "text", tokenizer)
+        if self.codes.meta.vocab_sizes != (layout.codebook_size,) * layout.levels:
+            raise AudiolmError(
+                f"{self.codes.directory}: codes of {list(self.codes.meta.vocab_sizes)} ids, the model expects "
+                f"{layout.levels} levels of {layout.codebook_size}; set model.levels and model.codebook_size"
+            )
+        if self.text.meta.vocab_sizes[0] > layout.text_vocab:
+            raise AudiolmError(
+                f"{self.text.directory}: text of {self.text.meta.vocab_sizes[0]} ids, the model has "
+                f"{layout.text_vocab}; raise model.text_vocab"
+            )
+        if self.codes.meta.frame_rate != self.text.meta.frame_rate:
+            raise AudiolmError(
+                f"{directory}: codes have {self.codes.meta.frame_rate} frames a second, text "
+                f"{self.text.meta.frame_rate}; write the text again at the codec's rate"
+            )
+        self.keys = self.codes.keys()
+        self.users = partners(DataDir.read(directory / "audio"), self.keys) if layout.speakers == 2 else {}
+
+    def claim(self, model: MoshiModel) -> None:
+        """Mark the model as one of these tokens, or check that it is (:class:`audiolm.lm.stamp.Stamp`)."""
+        model.codec.claim(self.codes.meta.source, "codec")
+        model.backbone.tokenizer.claim(self.text.meta.source, "tokenizer")
+
+    def num_frames(self, key: str) -> int:
+        """Frames of a recording."""
+        return self.codes.num_frames(key)
+
+    def grid(self, key: str, start: int, end: int, text: bool = True, user: bool = True) -> np.ndarray:
+        """Frames ``start`` to ``end`` of the conversation as recording ``key``'s speaker lives it.
+
+        Frames beyond the recording are absent, as are text where its alignment was rejected, and a user where the
+        recording has no second channel.
+
+        Returns:
+            int64 [streams, end - start].
+
+        Raises:
+            AudiolmError: codes and text, or the two speakers' codes, differ in length.
+        """
+        frames = self.num_frames(key)
+        partner = self.users.get(key) if user else None
+        has_text = text and key in self.text
+        for name, other, length in (
+            ("text", has_text, lambda: self.text.num_frames(key)),
+            (f"codes of '{partner}'", partner, lambda: self.num_frames(partner)),
+        ):
+            if other and length() != frames:
+                raise AudiolmError(
+                    f"{self.codes.directory}: '{key}' has {frames} frames of codes, its {name} {length()}; "
+                    "write both again from the same audio"
+                )
+        last = min(end, frames)
+        grid = build_grid(
+            self.layout,
+            self.text.read(key, start, last)[:, 0] if has_text else None,
+            self.codes.read(key, start, last),
+            self.codes.read(partner, start, last) if partner else None,
+        )
+        return np.pad(grid, ((0, 0), (0, end - last)), constant_values=ABSENT)
+
+
+def partners(datadir: DataDir, keys: list[str]) -> dict[str, str]:
+    """Recording -> the other channel of its file, for files of exactly two channels among ``keys``."""
+    channels: dict[str, list[str]] = {}
+    for key in keys:
+        channels.setdefault(datadir.file_and_channel(key)[0], []).append(key)
+    pairs = [pair for pair in channels.values() if len(pair) == 2]
+    return {a: b for pair in pairs for a, b in (pair, pair[::-1])}
+
+
+def delayed_input(layout: GridLayout, grid: np.ndarray, delays: list[int]) -> np.ndarray:
+    """The sequence that the model sees: a frame of start tokens, then the delayed grid.
+
+    A stream's start token also stands in the frames before its delay has passed; a stream that is absent from the whole
+    grid has none. Frames at the end, of streams that are shifted less than others, are absent.
+
+    Args:
+        grid: [S, T].
+
+    Returns:
+        [S, 1 + T + max(delays)].
+    """
+    starts = np.where((grid != ABSENT).any(axis=1), layout.vocab_sizes, ABSENT)
+    delayed, _ = delay(grid, delays)
+    before = np.arange(delayed.shape[1]) < np.asarray(delays)[:, None]
+    return np.concatenate((starts[:, None], np.where(before, starts[:, None], delayed)), axis=1)
+
+
+class Windows(Examples):
+    """Windows of ``config.frames`` frames; an epoch takes each part of each recording about once.
+
+    A recording of F frames is cut into ⌈F / frames⌉ windows, each moved at random by up to half its length.
+    """
+
+    def __init__(self, config: DataConfig, model: ModelConfig):
+        self.config, self.model = config, model
+        self.recordings = Recordings(config.train, model.layout)
+        self.tasks = sorted(name for name, mix in config.mix.items() if mix.weight > 0)
+        weights = np.array([config.mix[name].weight for name in self.tasks])
+        self.shares = np.cumsum(weights) / weights.sum()
+        # The longest delay is part of a recording: with its sound over, delayed text still comes.
+        self.tail = max(max(model.delays(name)) for name in self.tasks)
+        self.windows = [
+            (key, start)
+            for key in self.recordings.keys
+            for start in range(0, self.recordings.num_frames(key), config.frames)
+        ]
+
+    def __call__(self, key: Key) -> dict[str, np.ndarray]:
+        """:func:`window_example`'s tokens and task; ``text_weight``; and bool [frames]: ``hidden``, input frames whose
+        codes of the main speaker are not shown, and ``depth_frames``, those on which the depth transformer is trained.
+        """
+        name, start = self.windows[key.item(len(self.windows))]
+        task = self.tasks[int(np.searchsorted(self.shares, key.rng("task").random(), side="right"))]
+        mix, frames = self.config.mix[task], self.config.frames
+        masks = key.rng("masks").random(2)
+        latest = max(0, self.recordings.num_frames(name) + self.tail - frames)
+        start = int(np.clip(start + key.rng("crop").integers(-frames // 2, frames // 2 + 1), 0, latest))
+        start = min(start, self.recordings.num_frames(name) - 1)
+        example = window_example(
+            self.recordings, self.model, task, name, start, frames, masks[0] >= mix.text_mask, masks[1] >= mix.user_mask
+        )
+        hidden = key.rng("own input").random(frames) < mix.own_input_mask
+        hidden[0] = False  # the start token is no sound
+        depth_frames = key.rng("depth frames").permutation(frames) < round(mix.depth_fraction * frames)
+        text_weight = np.float32(mix.text_weight)
+        return {**example, "text_weight": text_weight, "hidden": hidden, "depth_frames": depth_frames}
+
+
+def window_example(
+    recordings: Recordings,
+    model: ModelConfig,
+    task: str,
+    key: str,
+    start: int,
+    frames: int,
+    text: bool = True,
+    user: bool = True,
+) -> dict[str, np.ndarray]:
+    """One delayed sequence.
+
+    Returns:
+        ``tokens`` int64 [S, 1 + frames] (:func:`delayed_input`) and ``task``, the row of its embedding.
+    """
+    grid = recordings.grid(key, start, start + frames, text, user)
+    tokens = delayed_input(model.layout, grid, model.delays(task))[:, : 1 + frames]
+    return {"tokens": tokens, "task": np.int64(model.task_index(task))}
+
+
+def validation_examples(config: DataConfig, model: ModelConfig) -> dict[str, list[dict[str, np.ndarray]]]:
+    """For each task trained, ``valid_windows`` windows spread evenly over the validation set, nothing masked."""
+    recordings = Recordings(config.valid, model.layout)
+    windows = [
+        (key, start)
+        for key in recordings.keys
+        for start in range(0, max(1, recordings.num_frames(key) - config.frames // 2), config.frames)
+    ]
+    picked = [windows[i] for i in np.unique(np.linspace(0, len(windows) - 1, config.valid_windows).astype(int))]
+    return {
+        task: [window_example(recordings, model, task, key, start, config.frames) for key, start in picked]
+        for task in sorted(name for name, mix in config.mix.items() if mix.weight > 0)
+    }
+
+
+def stack(examples: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
+    """Examples -> a batch with one more axis in front."""
+    return {name: torch.from_numpy(np.stack([example[name] for example in examples])) for name in examples[0]}

@@ -1,0 +1,75 @@
+"""The word that is being said, frame by frame: what the option ``text_hold`` shows a model beside the paper's streams.
+
+The text stream names a word once and goes on with PAD; a large model looks back for the word, how far into it the sound
+is, and how soon the next one comes. Here each frame has these three at hand, read where the audio to predict is: with
+text ``d`` frames ahead of the audio, ``lag = d - 1`` frames back in the input.
+"""
+
+import torch
+from torch import Tensor
+
+from audiolm.streams.text import NUM_SPECIAL
+
+MAX_AGE = 15  # frames since a word's last piece; longer ago is all the same
+FEATURES = 3  # piece, age, frames until the next piece
+
+
+def held_words(text: Tensor, lags: Tensor) -> Tensor:
+    """Features of whole sequences.
+
+    Args:
+        text: int64 [B, T], the text stream as the model sees it (start token first).
+        lags: int64 [B], frames ≥ 0.
+
+    Returns:
+        int64 [B, T, 3]: the last piece at or before frame t - lag; how many frames before that frame it stands, at most
+        MAX_AGE; and how many frames after it the next piece stands, where that is known at frame t. -1 = none.
+    """
+    frames = torch.arange(text.shape[1], device=text.device).expand_as(text)
+    is_piece = text >= NUM_SPECIAL
+    last = torch.where(is_piece, frames, -1).cummax(dim=1).values
+    never = torch.full_like(text[:, :1], text.shape[1])
+    coming = torch.where(is_piece, frames, never).flip(1).cummin(dim=1).values.flip(1)  # first piece at or after
+    coming = torch.cat((coming, never), dim=1)
+
+    here = frames - lags[:, None]  # [B, T]; negative before the first frame's turn
+    inside = here >= 0
+    last = last.gather(1, here.clamp(min=0))
+    held = inside & (last >= 0)
+    piece = torch.where(held, text.gather(1, last.clamp(min=0)), -1)
+    age = torch.where(held, (here - last).clamp(max=MAX_AGE), -1)
+    after = coming.gather(1, (here + 1).clamp(min=0))
+    until = torch.where(after <= frames, after - here, -1)
+    return torch.stack((piece, age, until), dim=2)
+
+
+class HoldState:
+    """The same for streaming: one frame a step, each slot with a history of its own.
+
+    Args:
+        batch: B, slots.
+        lag: frames, the same for all slots.
+    """
+
+    def __init__(self, batch: int, lag: int, device: torch.device | str = "cpu"):
+        self.recent = torch.full((batch, lag + 1), -1, device=device)  # text of frames t - lag … t
+        self.piece = torch.full((batch,), -1, device=device)
+        self.age = torch.full((batch,), -1, device=device)
+        self.offsets = torch.arange(lag + 1, device=device)
+
+    def reset(self, slots) -> None:
+        """Forget what ``slots`` have seen."""
+        for state in (self.recent, self.piece, self.age):
+            state[slots] = -1
+
+    def step(self, text: Tensor) -> Tensor:
+        """One more frame of text, int64 [B] -> features [B, 3] as in :func:`held_words`."""
+        self.recent = torch.cat((self.recent[:, 1:], text[:, None]), dim=1)
+        is_piece = self.recent >= NUM_SPECIAL
+        begins = is_piece[:, 0]
+        self.piece = torch.where(begins, self.recent[:, 0], self.piece)
+        older = torch.where(self.age < 0, -1, (self.age + 1).clamp(max=MAX_AGE))
+        self.age = torch.where(begins, 0, older)
+        none = len(self.offsets)
+        until = torch.where(is_piece & (self.offsets > 0), self.offsets, none).min(dim=1).values
+        return torch.stack((self.piece, self.age, torch.where(until < none, until, -1)), dim=1)

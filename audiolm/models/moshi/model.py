@@ -1,0 +1,128 @@
+"""Moshi's model: a temporal transformer over frames and a depth transformer over the tokens of one frame."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.lm.backbone import Backbone
+from audiolm.lm.depth import DepthConfig, DepthTransformer
+from audiolm.lm.embedding import StreamEmbedding
+from audiolm.lm.stamp import Stamp
+from audiolm.models.moshi.hold import MAX_AGE, held_words
+from audiolm.nn.transformer import TransformerCache, TransformerConfig
+from audiolm.streams.delays import stream_delays
+from audiolm.streams.grid import GridLayout
+
+
+@dataclass
+class TaskConfig:
+    """A delay pattern that the model is trained for (Moshi, section 3.4.4 and appendix C).
+
+    Attributes:
+        text_delay: frames by which text is behind the audio: 0 for dialogue, 25 for Moshi's streaming ASR; negative =
+            text ahead, -25 for its streaming TTS.
+        acoustic_delay: frames by which codebook levels 2 … are behind the semantic level.
+    """
+
+    text_delay: int = 0
+    acoustic_delay: int = 1
+
+
+@dataclass
+class ModelConfig:
+    """Streams and shape of the model.
+
+    Attributes:
+        text_vocab: ids of the text tokenizer, or more.
+        levels: codebooks of one speaker.
+        codebook_size: entries of each codebook.
+        speakers: 2 = main speaker and user, 1 = main speaker only.
+        predict: whose codes the depth transformer predicts; ``both`` can simulate dialogues.
+        temporal, depth: shapes of the two transformers.
+        tasks: the delay patterns, by name. With more than one, an embedding tells the model which (beyond the paper,
+            whose models have one pattern each).
+        text_hold: the input also shows the word that is being said, since when, and until when, where the paper's
+            shows PAD (:mod:`audiolm.models.moshi.hold`; not in the paper: spares small models to look it up).
+    """
+
+    text_vocab: int
+    levels: int = 8
+    codebook_size: int = 2048
+    speakers: Literal[1, 2] = 2
+    predict: Literal["main", "both"] = "both"
+    temporal: TransformerConfig = field(default_factory=TransformerConfig)
+    depth: DepthConfig = field(default_factory=DepthConfig)
+    tasks: dict[str, TaskConfig] = field(default_factory=lambda: {"dialogue": TaskConfig()})
+    text_hold: bool = False
+
+    @property
+    def layout(self) -> GridLayout:
+        return GridLayout(self.text_vocab, self.levels, self.codebook_size, self.speakers)
+
+    @property
+    def predicted_levels(self) -> int:
+        """Codes of one frame that the depth transformer predicts."""
+        return self.levels * (self.speakers if self.predict == "both" else 1)
+
+    def task_index(self, task: str) -> int:
+        """Row of a task's embedding: tasks in the order of their names, so that their order in a file is no matter."""
+        if task not in self.tasks:
+            raise AudiolmError(f"the model has no task '{task}'{did_you_mean(task, self.tasks)}")
+        return sorted(self.tasks).index(task)
+
+    def hold_lag(self, task: str) -> int:
+        """How many frames ago the text stream was where the audio to predict is now (0 where text is not ahead)."""
+        return max(-self.tasks[task].text_delay - 1, 0)
+
+    def delays(self, task: str) -> list[int]:
+        """Frames of delay of every stream of the grid."""
+        self.task_index(task)
+        pattern = self.tasks[task]
+        return stream_delays(self.layout.num_streams, self.levels, pattern.text_delay, pattern.acoustic_delay)
+
+
+class MoshiModel(nn.Module):
+    """Text and codes of all streams -> the next frame's text and codes, on delayed grids.
+
+    Frame t of a delayed grid is predicted from frames before t: the temporal transformer's state gives the text logits;
+    state, text token and the levels before it give each code's.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        dim = config.temporal.dim
+        self.backbone = Backbone(config.text_vocab, config.temporal)
+        self.audio_embedding = StreamEmbedding(config.layout.vocab_sizes[1:], dim)
+        self.depth = DepthTransformer(
+            config.depth, dim, config.text_vocab, config.predicted_levels, config.codebook_size
+        )
+        lags = [config.hold_lag(name) for name in sorted(config.tasks)]
+        self.register_buffer("hold_lags", torch.tensor(lags), persistent=False)
+        sizes = [config.text_vocab, 1 + MAX_AGE, 1 + max(lags)]
+        self.hold_embedding = StreamEmbedding(sizes, dim) if config.text_hold else None
+        self.task_embedding = StreamEmbedding([len(config.tasks)], dim) if len(config.tasks) > 1 else None
+        self.codec = Stamp()
+
+    def forward(
+        self, tokens: Tensor, task: Tensor, held: Tensor | None = None, cache: TransformerCache | None = None
+    ) -> Tensor:
+        """States from which frames 1 … T are predicted, [B, T, dim].
+
+        Args:
+            tokens: int64 [B, streams, T], delayed frames 0 … T - 1; -1 = absent, a vocabulary's size = start.
+            task: int64 [B], rows by ``config.task_index``.
+            held: int64 [B, T, 3], the word that is being said (see ``text_hold``), where the sequence began before
+                this chunk; None = find it in ``tokens``.
+            cache: for streaming.
+        """
+        x = self.backbone.embed_text(tokens[:, 0]) + self.audio_embedding(tokens[:, 1:].transpose(1, 2))
+        if self.hold_embedding is not None:
+            held = held_words(tokens[:, 0], self.hold_lags[task]) if held is None else held
+            x = x + self.hold_embedding(held)
+        if self.task_embedding is not None:
+            x = x + self.task_embedding(task[:, None])[:, None]
+        return self.backbone(x, cache)

@@ -1,0 +1,152 @@
+"""What a recipe asks of its trained model, and the items that come of it: one method a mode of ``audiolm generate``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from audiolm.data.datadir import DataDir
+from audiolm.errors import AudiolmError
+from audiolm.models.moshi.data import Recordings
+from audiolm.models.moshi.load import load_lm
+from audiolm.models.moshi.modes import Drawing, continue_dialogues, recognise, speak
+from audiolm.models.moshi.output import Item
+from audiolm.models.moshi.speak import SpeakConfig
+from audiolm.streams.grid import ABSENT
+from audiolm.streams.text import read_text
+from audiolm.text.tokenizer import Tokenizer
+
+T = TypeVar("T")
+
+
+class Requests:
+    """A model, and the recordings of some sets.
+
+    Args:
+        dumps: the sets' directories (``dump/<set>``): archives ``codes`` and ``text``, data directory ``audio``.
+        lm: experiment directory of the model.
+        codec: checksum of the codec in use.
+        tokenizer: in use.
+        device: where to compute.
+
+    Raises:
+        AudiolmError: model or archives belong to another codec or tokenizer.
+    """
+
+    def __init__(
+        self, dumps: Sequence[Path], lm: Path, codec: str, tokenizer: Tokenizer, device: torch.device | str = "cpu"
+    ):
+        self.model, _ = load_lm(lm, device)
+        self.layout, self.tokenizer = self.model.config.layout, tokenizer
+        self.word_initial = word_initial(tokenizer, self.layout.text_vocab)
+        self.sets: list[tuple[Recordings, DataDir]] = []
+        for directory in dumps:
+            recordings = Recordings(directory, self.layout, codec, tokenizer.checksum)
+            recordings.claim(self.model)
+            self.sets.append((recordings, DataDir.read(directory / "audio")))
+        rates = {recordings.codes.meta.frame_rate for recordings, _ in self.sets}
+        if len(rates) != 1:
+            raise AudiolmError(f"{dumps[0].parent}: sets of {sorted(rates)} frames a second; give sets of one codec")
+        self.frame_rate = rates.pop()
+
+    def converse(self, count: int, prompt: float, seconds: float, drawing: Drawing) -> list[Item]:
+        """Continue ``count`` recordings (0 = all that are longer) from their first ``prompt`` seconds, to ``seconds``.
+
+        The first channel of a file is the main speaker. Files get the name of their source and ``-continued``.
+        """
+        given, total = round(prompt * self.frame_rate), round(seconds * self.frame_rate)
+        sources = [
+            (recordings, data, key)
+            for recordings, data in self.sets
+            for key in recordings.keys
+            if recordings.num_frames(key) > given and not (key in recordings.users and recordings.users[key] < key)
+        ]
+        sources = _spread(sources, count)
+        prompts = [recordings.grid(key, 0, given) for recordings, _, key in sources]
+        grids = continue_dialogues(self.model, prompts, total, drawing)
+        items = []
+        for (_, data, key), grid in zip(sources, grids, strict=True):
+            file = f"{data.file_and_channel(key)[0]}-continued"
+            meta = {"mode": "continue", "source": key, "prompt": prompt, **_drawn(drawing)}
+            items.append(self._conversation(file, grid, meta))
+        return items
+
+    def imagine(self, count: int, seconds: float, drawing: Drawing) -> list[Item]:
+        """``count`` conversations from nothing."""
+        prompts = [np.zeros((self.layout.num_streams, 0), dtype=np.int64)] * count
+        grids = continue_dialogues(self.model, prompts, round(seconds * self.frame_rate), drawing)
+        meta = {"mode": "unconditional", **_drawn(drawing)}
+        return [self._conversation(f"unconditional{i + 1:04d}", grid, meta) for i, grid in enumerate(grids)]
+
+    def transcribe(self, count: int, user: bool, batch: int) -> list[Item]:
+        """Streaming recognition of ``count`` recordings (0 = all), with the other speaker's codes or without."""
+        sources = _spread([(*each, key) for each in self.sets for key in each[0].keys], count)
+        grids = [recordings.grid(key, 0, recordings.num_frames(key), user=user) for recordings, _, key in sources]
+        items = []
+        for (_, data, key), grid, text in zip(sources, grids, recognise(self.model, grids, batch), strict=True):
+            file, channel = data.file_and_channel(key)
+            heard = np.concatenate((text[None], grid[1:]))
+            items.append(Item(file, [key], [channel], heard, data.wav_path(key), {"mode": "asr", "user": user}))
+        return items
+
+    def say(self, count: int, min_words: int, drawing: Drawing, pacing: SpeakConfig) -> list[Item]:
+        """Streaming speech of ``count`` utterances (0 = all) of at least ``min_words`` words; nobody listens."""
+        utts = [
+            (data, utt)
+            for _, data in self.sets
+            for utt in data.utts
+            if len(data.text.get(utt, "").split()) >= min_words
+        ]
+        utts = _spread(utts, count)
+        words = [[self.tokenizer.encode_word(word) for word in data.text[utt].split()] for data, utt in utts]
+        meta = {"mode": "tts", "user": False, **_drawn(drawing)}
+        return [
+            Item(utt, [utt], ["A"], grid, meta={**meta, "text": data.text[utt]})
+            for (data, utt), grid in zip(utts, speak(self.model, words, drawing, pacing), strict=True)
+        ]
+
+    def reply(self, count: int, drawing: Drawing, pacing: SpeakConfig) -> list[Item]:
+        """Streaming speech of all words of ``count`` recordings (0 = all), against their other speaker's codes."""
+        sources = [(r, key) for r, _ in self.sets for key in r.keys if key in r.users and key in r.text]
+        if not sources:
+            raise AudiolmError("no recording has a second speaker to speak to; take --user absent")
+        sources = _spread(sources, count)
+        texts = [recordings.text.read(key)[:, 0] for recordings, key in sources]
+        words = [[word.pieces for word in read_text(text, self.word_initial)] for text in texts]
+        users = [recordings.codes.read(recordings.users[key]).astype(np.int64) for recordings, key in sources]
+        grids = speak(self.model, words, drawing, pacing, users)
+        meta = {"mode": "tts", "user": True, **_drawn(drawing)}
+        return [
+            Item(f"{key}-said", [f"{key}-said"], ["A"], grid, meta={**meta, "source": key})
+            for (_, key), grid in zip(sources, grids, strict=True)
+        ]
+
+    def _conversation(self, file: str, grid: np.ndarray, meta: dict) -> Item:
+        """Channels: the speakers that have codes."""
+        speakers = 1 if (grid[self.layout.user] == ABSENT).all() else 2
+        return Item(file, [f"{file}-{c}" for c in "AB"[:speakers]], list("AB"[:speakers]), grid, meta=meta)
+
+
+def word_initial(tokenizer: Tokenizer, text_vocab: int) -> np.ndarray:
+    """Which ids begin a word, bool [text_vocab]; ids that the tokenizer does not have begin none."""
+    initial = np.zeros(text_vocab, dtype=bool)
+    initial[: tokenizer.vocab_size] = [tokenizer.starts_word(i) for i in range(tokenizer.vocab_size)]
+    return initial
+
+
+def _spread(items: list[T], count: int) -> list[T]:
+    """``count`` of the items, evenly spread; all where count is 0 or more than there are."""
+    if not 0 < count < len(items):
+        return items
+    return [items[i * len(items) // count] for i in range(count)]
+
+
+def _drawn(drawing: Drawing) -> dict[str, float | int]:
+    return {
+        "temperature": drawing.codes.temperature,
+        "text_temperature": drawing.text.temperature,
+        "top_k": drawing.codes.top_k,
+        "seed": drawing.seed,
+    }

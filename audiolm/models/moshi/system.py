@@ -1,0 +1,153 @@
+"""Training of Moshi's model: ``system: moshi``."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from audiolm.codec.load import load_codec
+from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.lm.system import load_backbone
+from audiolm.models.moshi.codec_init import embed_like_codec
+from audiolm.models.moshi.data import DataConfig, Windows, stack, validation_examples
+from audiolm.models.moshi.loss import LossConfig, codes_loss, cross_entropy, level_weights, text_loss
+from audiolm.models.moshi.model import ModelConfig, MoshiModel
+from audiolm.streams.grid import ABSENT
+from audiolm.train.config import OptimizerConfig
+from audiolm.train.system import System, decay_matrices
+
+
+@dataclass
+class MoshiConfig:
+    """A training phase of the dialogue language model.
+
+    Attributes:
+        model: streams, shape, tasks.
+        data: archives, windows, masks.
+        loss: weights.
+        depth_lr_scale: learning rate of the depth transformer, relative to the temporal one's (Moshi: 2e-4 / 3e-5 in
+            pretraining, 5e-5 / 3e-6 in post-training).
+        text_lr_scale: the same of text embedding and head (Moshi's pretraining: 0.75).
+        codec_init: experiment directory of a codec from whose codebooks the embeddings of codes start, where ``init``
+            gives none (not in the paper); None = at random.
+    """
+
+    model: ModelConfig
+    data: DataConfig = field(default_factory=DataConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    depth_lr_scale: float = 1.0
+    text_lr_scale: float = 1.0
+    codec_init: str | None = None
+
+    def __post_init__(self):
+        if not any(mix.weight > 0 for mix in self.data.mix.values()):
+            raise AudiolmError(f"data.mix: no task to train; give one of {', '.join(self.model.tasks)} a weight")
+        for task in self.data.mix:
+            if task not in self.model.tasks:
+                raise AudiolmError(f"data.mix: unknown task '{task}'{did_you_mean(task, self.model.tasks)}")
+            longest = max(self.model.delays(task))
+            if longest >= self.data.frames:
+                raise AudiolmError(
+                    f"data.frames: a window of {self.data.frames} frames, but task '{task}' delays a stream by "
+                    f"{longest}; make the window longer or the delay shorter"
+                )
+
+
+class MoshiSystem(System):
+    """Temporal and depth transformer on windows of token archives."""
+
+    config_class = MoshiConfig
+    optimizers = {"main": OptimizerConfig(weight_decay=0.1)}
+
+    def __init__(self, config: MoshiConfig):
+        super().__init__(config)
+        self.model = MoshiModel(config.model)
+        if config.codec_init is not None:
+            embed_like_codec(self.model, load_codec(config.codec_init))
+        alphas = level_weights(config.model.levels, config.model.predicted_levels, config.loss)
+        self.register_buffer("alphas", alphas, persistent=False)
+
+    def parameter_groups(self) -> dict[str, list[dict[str, Any]]]:
+        model, backbone = self.model, self.model.backbone
+        text = [backbone.text_embedding, backbone.text_head]
+        others = [backbone.transformer, backbone.norm, model.audio_embedding]
+        others += [module for module in (model.hold_embedding, model.task_embedding) if module is not None]
+        groups = decay_matrices(*others) + decay_matrices(*text, lr_scale=self.config.text_lr_scale)
+        return {"main": groups + decay_matrices(model.depth, lr_scale=self.config.depth_lr_scale)}
+
+    def examples(self) -> Windows:
+        windows = Windows(self.config.data, self.config.model)
+        windows.recordings.claim(self.model)
+        return windows
+
+    def losses(self, batch: dict[str, Tensor], step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """CE(text) + Σₖ αₖ CE(codesₖ) / Σₖ αₖ.
+
+        Args:
+            batch: a batch of :class:`audiolm.models.moshi.data.Windows`: ``tokens`` int64 [B, S, 1 + T], ``task`` int64
+                [B], ``text_weight`` [B], ``hidden`` and ``depth_frames`` bool [B, T].
+        """
+        tokens = batch["tokens"]
+        inputs, targets = tokens[:, :, :-1].clone(), tokens[:, :, 1:]
+        inputs[:, self.config.model.layout.main].masked_fill_(batch["hidden"][:, None], ABSENT)
+        states = self.model(inputs, batch["task"])  # [B, T, dim]
+        text_logits = self.model.backbone.text_head(states)
+        text = text_loss(text_logits, targets[:, 0], self.config.loss, batch["text_weight"][:, None])
+
+        trained = batch["depth_frames"]
+        frames = targets.transpose(1, 2)[trained]  # [N, S]
+        logits = self.model.depth(states[trained], frames)  # [K, N, V]
+        codes = codes_loss(logits, frames[:, 1 : 1 + len(logits)].T, self.alphas)
+        return {"main": text + codes}, {"text": text.detach(), "codes": codes.detach()}
+
+    def validation_batches(self) -> Iterable[tuple[str, dict[str, Tensor]]]:
+        """(task, batch) for every task trained."""
+        if not hasattr(self, "_validation"):
+            self._validation = validation_examples(self.config.data, self.config.model)
+        for task, examples in self._validation.items():
+            for start in range(0, len(examples), 16):
+                yield task, stack(examples[start : start + 16])
+
+    def validate(self, batch: tuple[str, dict[str, Tensor]]) -> dict[str, tuple[Tensor, Tensor]]:
+        """``<task>/<stream>``: cross entropy of a stream in nats; ``loss``: their sum, weighted as in training."""
+        task, tensors = batch
+        sums, counts = stream_losses(self.model, tensors["tokens"], tensors["task"])
+        names = self.config.model.layout.names
+        metrics = {f"{task}/{names[s]}": (sums[s], counts[s]) for s in range(len(sums))}
+        means = sums / counts.clamp(min=1)
+        loss = means[0] + (means[1:] * self.alphas).sum() / self.alphas.sum()
+        batch_size = tensors["task"].new_tensor(len(tensors["task"]), dtype=torch.float32)
+        return {**metrics, "loss": (loss * batch_size, batch_size)}
+
+    def export_state(self) -> dict[str, Tensor]:
+        return self.model.state_dict()
+
+    def load_init(self, state: Mapping[str, Tensor]) -> None:
+        """Start from an earlier phase's weights, or from a text LM's: then all but the backbone stays random."""
+        if all(name.startswith("backbone.") for name in state):
+            load_backbone(self.model.backbone, state)
+        else:
+            super().load_init(state)
+
+
+def stream_losses(model: MoshiModel, tokens: Tensor, task: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross entropy of every predicted stream, teacher-forced.
+
+    Args:
+        tokens: int64 [B, S, 1 + T] (:func:`audiolm.models.moshi.data.delayed_input`).
+        task: int64 [B].
+
+    Returns:
+        Sums in nats and numbers of targets, float32 [1 + predicted levels]: text, then codes.
+    """
+    inputs, targets = tokens[:, :, :-1], tokens[:, :, 1:]
+    states = model(inputs, task)
+    frames = targets.transpose(1, 2).flatten(0, 1)  # [B * T, S]
+    code_logits = model.depth(states.flatten(0, 1), frames)
+    losses = [cross_entropy(model.backbone.text_head(states).flatten(0, 1), frames[:, 0])]
+    losses += [cross_entropy(logits, frames[:, 1 + k]) for k, logits in enumerate(code_logits)]
+    vocab_sizes = torch.tensor(model.config.layout.vocab_sizes[: len(losses)], device=tokens.device)
+    is_target = (frames[:, : len(losses)] >= 0) & (frames[:, : len(losses)] < vocab_sizes)
+    return torch.stack([loss.sum() for loss in losses]), is_target.sum(dim=0).float()

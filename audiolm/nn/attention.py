@@ -1,0 +1,107 @@
+"""Causal self-attention with rotary positions, grouped keys, a sliding window and fixed ring caches."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from audiolm.nn.rope import rotate
+
+
+@dataclass
+class Ring:
+    """Keys and values of one layer, [B, capacity, kv_heads, head_dim]: position p lies at index p mod capacity."""
+
+    keys: Tensor
+    values: Tensor
+
+
+@dataclass
+class Context:
+    """What every layer of one forward pass shares.
+
+    Attributes:
+        rotary: cosines and sines of :func:`audiolm.nn.rope.rotary_table`, or None without positions.
+        mask: bool, True = may be seen, [T, T] offline or [B, 1, T, capacity] with a cache; None = no restriction
+            beyond ``causal``.
+        causal: queries see no later key (only where ``mask`` is None: masks already say so).
+        slots: with a cache, int64 [B, T], the ring index of each new frame.
+    """
+
+    rotary: tuple[Tensor, Tensor] | None
+    mask: Tensor | None
+    causal: bool
+    slots: Tensor | None = None
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention; ``kv_heads < heads`` shares keys and values in groups (Ainslie et al. 2023)."""
+
+    def __init__(self, dim: int, heads: int, kv_heads: int, dropout: float = 0.0):
+        super().__init__()
+        self.heads, self.kv_heads, self.head_dim = heads, kv_heads, dim // heads
+        self.dropout = dropout
+        self.in_proj = nn.Linear(dim, (heads + 2 * kv_heads) * self.head_dim, bias=False)  # rows: queries, keys, values
+        self.out_proj = nn.Linear(dim, dim, bias=False)
+
+    def forward(self, x: Tensor, context: Context, ring: Ring | None = None) -> Tensor:
+        """[B, T, dim] -> [B, T, dim]; with ``ring``, also writes the new keys and values into it."""
+        batch, frames, dim = x.shape
+        projected = self.in_proj(x).view(batch, frames, -1, self.head_dim)
+        queries_keys, values = projected.split((self.heads + self.kv_heads, self.kv_heads), dim=2)
+        if context.rotary is not None:
+            queries_keys = rotate(queries_keys, *context.rotary)
+        queries, keys = queries_keys.split((self.heads, self.kv_heads), dim=2)
+        if ring is not None:
+            rows = torch.arange(batch, device=x.device)[:, None]
+            ring.keys[rows, context.slots] = keys.to(ring.keys.dtype)
+            ring.values[rows, context.slots] = values.to(ring.values.dtype)
+            keys, values = ring.keys.to(queries.dtype), ring.values.to(queries.dtype)
+        dropout = self.dropout if self.training else 0.0
+        attended = attend(*(y.transpose(1, 2) for y in (queries, keys, values)), context.mask, context.causal, dropout)
+        return self.out_proj(attended.transpose(1, 2).reshape(batch, frames, dim))
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool, dropout: float) -> Tensor:
+    """softmax(queries · keysᵀ / √head_dim) · values.
+
+    Args:
+        queries: [B, heads, T, head_dim].
+        keys, values: [B, kv_heads, S, head_dim], kv_heads a divisor of heads.
+        mask: bool, broadcast to [B, heads, T, S], True = may be seen; None = all, or nothing later if ``causal``.
+        dropout: probability of dropping an attention weight.
+
+    Returns:
+        [B, heads, T, head_dim].
+    """
+    offline = mask is None or mask.ndim == 2
+    if offline and queries.device.type == "cpu" and queries.dtype == torch.bfloat16 and torch.is_grad_enabled():
+        # torch's fused CPU attention runs its bfloat16 backward pass three to five times slower than plain products.
+        return _attend_by_products(queries, keys, values, mask, causal, dropout)
+    return F.scaled_dot_product_attention(
+        queries,
+        keys,
+        values,
+        attn_mask=mask,
+        is_causal=causal and mask is None,
+        dropout_p=dropout,
+        enable_gqa=keys.shape[1] != queries.shape[1],
+    )
+
+
+def _attend_by_products(
+    queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool, dropout: float
+) -> Tensor:
+    batch, heads, frames, head_dim = queries.shape
+    groups = heads // keys.shape[1]
+    if groups > 1:
+        keys, values = (y.repeat_interleave(groups, dim=1) for y in (keys, values))
+    if mask is None:
+        mask = torch.ones(frames, keys.shape[2], dtype=torch.bool, device=keys.device)
+        mask = mask.tril() if causal else mask
+    bias = torch.zeros(mask.shape, dtype=queries.dtype, device=mask.device).masked_fill_(~mask, -torch.inf)
+    queries, keys, values = (y.reshape(batch * heads, -1, head_dim) for y in (queries, keys, values))
+    scores = torch.baddbmm(bias, queries, keys.mT, alpha=head_dim**-0.5)  # [B * heads, T, S]
+    weights = F.dropout(scores.softmax(dim=-1), dropout)
+    return torch.bmm(weights, values).view(batch, heads, frames, head_dim)

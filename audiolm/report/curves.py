@@ -1,0 +1,116 @@
+"""Learning curves of an experiment's ``metrics.jsonl``, as small SVG charts: training and validation side by side."""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+Series = list[tuple[float, float]]  # (step, value)
+
+WIDTH, HEIGHT = 340, 200
+LEFT, RIGHT, TOP, BOTTOM = 44, 10, 12, 24
+LOG_RANGE = 20  # a chart whose values span more than this factor gets a logarithmic axis
+MOST_LINES = 9
+
+
+def read_metrics(path: Path) -> dict[str, Series]:
+    """Metric -> its values by step, those that are not finite left out."""
+    metrics: dict[str, Series] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        values = json.loads(line)
+        for name, value in values.items():
+            if name not in ("step", "seconds") and isinstance(value, (int, float)):
+                metrics.setdefault(name, []).append((values["step"], value))
+    return metrics
+
+
+def panels(metrics: dict[str, Series]) -> dict[str, dict[str, Series]]:
+    """Chart title -> line name -> series: numbered metrics share a chart, and so do training and validation.
+
+    Learning rates and gradient norms are left out; the loss of a lone optimizer is called ``loss``.
+    """
+    charts: dict[str, dict[str, Series]] = {}
+    for name, series in metrics.items():
+        if name.startswith(("lr/", "grad_norm/")):
+            continue
+        kind = "validation" if name.startswith("valid/") else "training"
+        plain = "loss" if name == "loss/main" else name.removeprefix("valid/")
+        if numbered := re.fullmatch(r"(.*?)[ _]?(\d+)", plain):
+            title, line = f"{numbered[1]}, {kind}", f"level {numbered[2]}"
+        else:
+            title, line = plain, kind
+        charts.setdefault(title, {})[line] = series
+    return charts
+
+
+def chart(title: str, lines: dict[str, Series]) -> str:
+    """One chart as an SVG figure."""
+    values = [value for series in lines.values() for _, value in series]
+    steps = [step for series in lines.values() for step, _ in series]
+    log = min(values) > 0 and max(values) / min(values) > LOG_RANGE
+    low, high = (math.log10(min(values)), math.log10(max(values))) if log else (min(values), max(values))
+    if high - low < 1e-9:
+        low, high = low - 0.5, high + 0.5
+    last = max(steps) or 1
+
+    def x(step: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * step / last
+
+    def y(value: float) -> float:
+        share = ((math.log10(value) if log else value) - low) / (high - low)
+        return TOP + (HEIGHT - TOP - BOTTOM) * (1 - share)
+
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)} by training step">']
+    for tick in _ticks(low, high, log):
+        parts.append(f'<path class="grid" d="M{LEFT} {y(tick):.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(
+            f'<text class="tick" x="{LEFT - 6}" y="{y(tick) + 3.5:.1f}" text-anchor="end">{_short(tick)}</text>'
+        )
+    for step in (0, last / 2, last):
+        anchor = "end" if step == last else "middle" if step else "start"
+        parts.append(
+            f'<text class="tick" x="{x(step):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{_short(step)}</text>'
+        )
+    legend = []
+    for index, (name, series) in enumerate(sorted(lines.items())[:MOST_LINES]):
+        colour = "valid" if name == "validation" else "train" if name == "training" else f"line{index % MOST_LINES}"
+        points = "L".join(f"{x(step):.1f} {y(value):.1f}" for step, value in series)
+        parts.append(f'<path class="curve {colour}" d="M{points}"/>')
+        end_step, end = series[-1]
+        if len(series) == 1 or name == "validation":
+            parts += [
+                f'<circle class="dot {colour}" cx="{x(s):.1f}" cy="{y(v):.1f}" r="2.2"/>' for s, v in series[-60:]
+            ]
+        legend.append(f'<span><i class="{colour}"></i>{escape(name)} <b>{_short(end)}</b></span>')
+    parts.append("</svg>")
+    return (
+        f'<figure class="chart"><figcaption>{escape(title)}</figcaption>{"".join(parts)}'
+        f'<div class="legend">{"".join(legend)}</div></figure>'
+    )
+
+
+def _ticks(low: float, high: float, log: bool) -> Sequence[float]:
+    if log:
+        decades = [10.0**power for power in range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)]
+        return decades if len(decades) >= 2 else [10**low, 10**high]
+    step = 10 ** math.floor(math.log10((high - low) / 2))
+    while (high - low) / step > 5:
+        step *= 2 if (high - low) / step <= 10 else 2.5
+    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _short(value: float) -> str:
+    """A number in at most six characters.
+
+    >>> [_short(value) for value in (0, 1200, 0.00123, 3.14159, 250000)]
+    ['0', '1200', '0.0012', '3.14', '250k']
+    """
+    if value == 0:
+        return "0"
+    if abs(value) >= 100_000:
+        return f"{value / 1000:.0f}k"
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.3g}"

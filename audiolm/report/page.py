@@ -1,0 +1,164 @@
+"""The report: one HTML page that opens offline, with all it shows inside."""
+
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from string import Template
+
+from audiolm.data.datadir import DataDir
+from audiolm.errors import AudiolmError
+from audiolm.jobs.progress import duration
+from audiolm.report import codebooks, curves, listen, tables, timeline
+from audiolm.report.environment import environment, trainings
+from audiolm.score.results import collect
+from audiolm.text.tokenizer import Tokenizer
+
+HERE = Path(__file__).parent
+
+
+class Report:
+    """What the page is made from.
+
+    Args:
+        work: the recipe's work directory (holds data/ dump/ exp/).
+        name: the set that is listened to, such as test.
+        codec, tokenizer: their directories.
+    """
+
+    def __init__(self, work: Path, name: str, codec: Path, tokenizer: Path):
+        self.work, self.name, self.codec, self.tokenizer = work, name, codec, tokenizer
+        self.missing: list[str] = []
+
+    def page(self, title: str) -> str:
+        """The whole page. Sections whose stages have not run are left out, and the page says which.
+
+        Raises:
+            AudiolmError: there is nothing to show at all.
+        """
+        head = self.results_and_headlines()
+        sections = [
+            ("results", "Results", "Open a row for how its value was computed.", head[1]),
+            ("dialogue", "One dialogue", self.dialogue_lead, self.try_to(self.dialogue, "dump/<set>/text")),
+            (
+                "codec",
+                "Through the codec",
+                "Utterances of unseen speakers, and the same decoded from their codes.",
+                self.try_to(self.resynthesis, "dump/<set>/codes"),
+            ),
+            *self.generated(),
+            ("codebooks", "Codebooks", self.codebooks_lead, self.try_to(self.codebooks, "dump/<set>/codes")),
+            ("curves", "Learning curves", "Every training of this recipe, by step.", self.learning_curves()),
+            ("setting", "Settings", "What was run, and on what.", self.settings()),
+        ]
+        shown = [(key, name, lead, body) for key, name, lead, body in sections if body]
+        if not shown:
+            raise AudiolmError(f"nothing to report in {self.work}: run some stages of the recipe first")
+        nav = "".join(f'<a href="#{key}">{escape(name)}</a>' for key, name, _, _ in shown)
+        body = "".join(
+            f'<section id="{key}"><h2>{escape(name)}</h2><p>{lead}</p>{body}</section>'
+            for key, name, lead, body in shown
+        )
+        missing = f"Not shown, because it is not there: {escape(', '.join(self.missing))}. " if self.missing else ""
+        return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
+            title=escape(title),
+            lead=self.lead(),
+            nav=nav,
+            body=head[0] + body,
+            footer=f"{missing}Made by audiolm report from {escape(str(self.work))}.",
+            style=(HERE / "page.css").read_text(encoding="utf-8"),
+            script=(HERE / "page.js").read_text(encoding="utf-8"),
+        )
+
+    dialogue_lead = (
+        "Both speakers of one conversation of the test set. Under the words, the text stream that the model learns: "
+        "one cell a frame, EPAD just before a word, PAD in between. Click to listen from there."
+    )
+    codebooks_lead = (
+        "How often each entry of a level occurs, from the most to the least frequent, on a logarithmic scale. "
+        "The line is an even use of all entries."
+    )
+
+    def try_to(self, make: Callable[[], str], needs: str) -> str:
+        """What ``make`` returns; where the files it needs are not there, nothing, and a note."""
+        if any((self.work / "dump" / self.name).glob(needs.removeprefix("dump/<set>/") + "/meta.json")):
+            return make()
+        self.missing.append(needs.replace("<set>", self.name))
+        return ""
+
+    def lead(self) -> str:
+        """What was trained and for how long, in a sentence."""
+        done = trainings(self.work)
+        total = duration(sum(training.seconds for training in done))
+        return f"{len(done)} models trained in {total}. {escape(environment()['machine'])}." if done else ""
+
+    def results_and_headlines(self) -> tuple[str, str]:
+        """Tiles and table, both empty where nothing has been scored."""
+        if not any((self.work / "exp").glob("**/scores/*.json")):
+            self.missing.append("exp/**/scores")
+            return "", ""
+        rows = collect(self.work)
+        return tables.headlines(rows), tables.table(rows)
+
+    def dialogue(self) -> str:
+        """The timeline of the set's first dialogue."""
+        file, channels = timeline.read_channels(self.work, self.name)
+        return timeline.timeline(channels, Tokenizer.load(self.tokenizer), file)
+
+    def resynthesis(self) -> str:
+        """Originals beside what the codec makes of them."""
+        return listen.resynthesis(self.work, self.name, self.codec)
+
+    def codebooks(self) -> str:
+        """One chart a level."""
+        levels = codebooks.counts(self.work / "dump" / self.name / "codes")
+        return f'<div class="charts">{"".join(codebooks.figure(k, c) for k, c in enumerate(levels, start=1))}</div>'
+
+    def generated(self) -> list[tuple[str, str, str, str]]:
+        """A section for each mode of ``audiolm generate`` and each model that ran it."""
+        references = listen.references_of(DataDir.read(self.work / "dump" / self.name / "audio"))
+        kinds = {
+            "continue": (
+                "Continuations",
+                "Conversations that the model goes on with, both speakers; what it was given is shaded.",
+                listen.conversations,
+            ),
+            "unconditional": ("Conversations from nothing", "No prompt at all.", listen.conversations),
+            "tts": ("Speech from text", "The model given words speaks them, in a voice of its own.", listen.speech),
+            "asr": (
+                "Speech to text",
+                "What the model wrote while it listened. <del>Struck</del>: said but not heard so; "
+                "<ins>underlined</ins>: heard instead.",
+                lambda folder: listen.transcripts(folder, references),
+            ),
+        }
+        sections = []
+        for mode, (name, lead, make) in kinds.items():
+            folders = sorted(path.parent for path in (self.work / "exp").glob(f"*/generate/{mode}/meta.jsonl"))
+            for folder in folders:
+                model = folder.parents[1].name
+                named = f"{name} ({model})" if len(folders) > 1 else name
+                sections.append((f"{mode}-{model}", named, lead, make(folder)))
+            if not folders:
+                self.missing.append(f"exp/*/generate/{mode}")
+        return sections
+
+    def learning_curves(self) -> str:
+        """The charts of every experiment."""
+        parts = []
+        for training in trainings(self.work):
+            metrics = curves.read_metrics(self.work / "exp" / training.name / "metrics.jsonl")
+            charts = "".join(curves.chart(title, lines) for title, lines in curves.panels(metrics).items())
+            told = f"{training.steps} steps in {duration(training.seconds)}"
+            told += f", {training.size / 1e6:.1f} MB" if training.size else ""
+            parts.append(f'<h3>{escape(training.name)} <small>{told}</small></h3><div class="charts">{charts}</div>')
+        return "".join(parts)
+
+    def settings(self) -> str:
+        """Every config, and the environment of this report."""
+        rows = "".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in environment().items())
+        files = "".join(
+            f'<details class="file"><summary>exp/{escape(path.parent.name)}/config.yaml</summary>'
+            f"<pre>{escape(path.read_text(encoding='utf-8'))}</pre></details>"
+            for path in sorted((self.work / "exp").glob("*/config.yaml"))
+        )
+        return f'<div class="wide"><table>{rows}</table></div><h3>Configurations</h3>{files}'

@@ -1,0 +1,72 @@
+"""The results as an HTML table and as a few large figures."""
+
+from html import escape
+
+from audiolm.score.results import Row, describe, is_better, number, published_beside
+
+# The figures that a reader looks for first; words are judged by the recogniser that taught no other part.
+HEADLINES = (
+    ("wer_asr", "streaming ASR, word errors"),
+    ("wer_tts_pocketsphinx", "streaming TTS, word errors"),
+    ("wer_resynthesis_pocketsphinx", "codec, word errors"),
+    ("der", "diarization errors"),
+    ("word_start", "word starts"),
+    ("lm_loss_text", "text loss"),
+)
+
+
+def headlines(rows: list[Row]) -> str:
+    """Tiles: value, what it is, and what it is to be read against."""
+    tiles = []
+    for prefix, name in HEADLINES:
+        row = next((row for row in rows if row.score.metric.startswith(prefix)), None)
+        if row is None:
+            continue
+        score = row.score
+        value, _, unit = number(score.value, score.unit).partition(" ")
+        against = "" if score.baseline is None else f"{number(score.baseline, score.unit)} {score.baseline_name}"
+        tiles.append(
+            f'<div class="tile"><div class="name">{escape(name)}</div>'
+            f'<div class="value">{value}<small>{escape(unit)}</small></div>'
+            f'<div class="against">{escape(against)}</div></div>'
+        )
+    return f'<div class="tiles">{"".join(tiles)}</div>'
+
+
+def table(rows: list[Row]) -> str:
+    """Every score in its section; the protocol opens below its name."""
+    body, section = [], None
+    for row in rows:
+        if row.section != section:
+            section = row.section
+            body.append(f'<tr class="section"><th colspan="5">{escape(section)}</th></tr>')
+        body.append(_row(row))
+    published = "".join(f"<li>{escape(describe(value))}</li>" for value in published_beside(rows))
+    beside = f"<h3>Published, on other data and at other sizes</h3><ul>{published}</ul>" if published else ""
+    return (
+        '<div class="wide"><table class="results"><thead><tr><th></th><th>value</th><th>baseline</th><th>data</th>'
+        f"<th>measured by</th></tr></thead><tbody>{''.join(body)}</tbody></table></div>{beside}"
+    )
+
+
+def _row(row: Row) -> str:
+    score = row.score
+    mark = (
+        ' class="better"' if is_better(score) else ""
+    )  # many baselines are bounds (the originals): not to reach one is no fault
+    interval = ""
+    if score.ci is not None:
+        low, high = (number(bound, score.unit).split(" ")[0] for bound in score.ci)
+        interval = f"<small>{low} to {high}</small>"
+    baseline = ""
+    if score.baseline is not None:
+        baseline = f"{number(score.baseline, score.unit)}<small>{escape(score.baseline_name)}</small>"
+    arrow = {"lower": "↓", "higher": "↑", None: ""}[score.better]
+    return (
+        f"<tr><td><details><summary>{escape(row.label)} <i>{arrow}</i></summary>"
+        f"<p>{escape(score.protocol)}</p></details></td>"
+        f'<td data-name="value"{mark}><b>{number(score.value, score.unit)}</b>{interval}</td>'
+        f'<td data-name="baseline">{baseline}</td>'
+        f"<td>{escape(score.data)} <small>{score.count} items</small></td>"
+        f"<td>{escape(score.backend)}</td></tr>"
+    )

@@ -1,0 +1,54 @@
+"""Recognisers that scores are measured with, behind one interface.
+
+The recogniser that judges must not have taught what it judges: ``ctc`` is the recipe's own model, the codec's teacher
+and so a lenient judge; ``pocketsphinx`` (audiolm.score.pocketsphinx_asr) is independent, and its own error on the
+originals stands beside its figures.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from audiolm.data.audio import resample
+
+
+class AsrBackend(Protocol):
+    """Transcribes utterances. ``key`` ends the names of its scores, ``name`` and ``checksum`` say what it is."""
+
+    key: str
+    name: str
+    checksum: str
+
+    def transcribe(self, waves: Sequence[np.ndarray], fs: int, voices: Sequence[str] | None = None) -> list[str]:
+        """Texts of utterances, float32 [samples] at ``fs`` Hz; empty where nothing is found.
+
+        Args:
+            voices: who speaks in each, for backends that adapt to a voice.
+        """
+        ...
+
+
+class CtcBackend:
+    """A recogniser of this project.
+
+    Args:
+        exp_dir: its experiment.
+        words: a closed vocabulary, whose likeliest sequence is taken; None = the likeliest characters (greedy).
+    """
+
+    def __init__(self, exp_dir: str | Path, words: Sequence[str] | None = None):
+        from audiolm.recognizer.load import load_recognizer
+        from audiolm.train.checkpoint import checksum
+
+        self.recognizer = load_recognizer(exp_dir)
+        self.words = None if words is None else list(words)
+        self.key = "ctc_greedy" if words is None else "ctc"
+        how = "greedy" if words is None else f"any sequence of {len(words)} words"
+        self.name = f"the recipe's CTC recogniser ({Path(exp_dir).name}), {how}"
+        self.checksum = checksum(exp_dir)
+
+    def transcribe(self, waves: Sequence[np.ndarray], fs: int, voices: Sequence[str] | None = None) -> list[str]:
+        rate = self.recognizer.sample_rate
+        return self.recognizer.transcribe([resample(wave, fs, rate) for wave in waves], words=self.words)

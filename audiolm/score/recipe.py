@@ -1,0 +1,111 @@
+"""All scores of a recipe's work directory: which files each metric reads, and where its records go."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from audiolm.data.datadir import DataDir
+from audiolm.score import codebooks, der, intelligibility, pad_share, signal_quality, streaming_asr, word_times
+from audiolm.score.asr_backends import CtcBackend
+from audiolm.score.intelligibility import Judge
+from audiolm.score.pocketsphinx_asr import PocketSphinxBackend
+from audiolm.score.record import Score
+from audiolm.score.resynthesis import resynthesize
+from audiolm.text.normalize import normalize
+from audiolm.train.checkpoint import checksum
+
+CLOSED = 1000  # words; a larger vocabulary is open, and the CTC model then spells freely
+
+
+class Recipe:
+    """One set of a recipe, scored. Every method writes a group of records and returns how many.
+
+    Args:
+        work: holds data/, dump/ and exp/.
+        name: the set.
+        train: the set that was trained on.
+        recognizer, codec, lm: experiment directories.
+        asr: which recognisers judge: ``ctc``, ``pocketsphinx``.
+    """
+
+    def __init__(self, work: Path, name: str, train: str, recognizer: Path, codec: Path, lm: Path, asr: Sequence[str]):
+        self.work, self.name, self.train = work, name, train
+        self.recognizer_dir, self.codec_dir, self.lm_dir, self.asr_names = recognizer, codec, lm, asr
+        self.data, self.dump = work / "data" / name, work / "dump" / name
+
+    @cached_property
+    def original(self) -> DataDir:
+        """The set's audio as the models get it."""
+        return DataDir.read(self.dump / "audio")
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The training texts: their words are the vocabulary of recognisers that need one."""
+        return [normalize(text) for text in DataDir.read(self.work / "data" / self.train).text.values()]
+
+    @cached_property
+    def judges(self) -> list[Judge]:
+        words = sorted({word for text in self.texts for word in text.split()})
+        closed = words if 0 < len(words) <= CLOSED else None
+        make = {
+            "ctc": lambda: CtcBackend(self.recognizer_dir, closed),
+            "pocketsphinx": lambda: PocketSphinxBackend(self.texts),
+        }
+        return [Judge(make[name]()) for name in self.asr_names]
+
+    @cached_property
+    def fs(self) -> int:
+        from audiolm.codec.load import load_codec
+
+        return load_codec(self.codec_dir).sample_rate
+
+    def annotation(self, diarizer: str, aligner: str) -> int:
+        """Speaker turns and word times against the corpus' own, where it has them, and the share of padding."""
+        scores = pad_share.score(self.dump, self.name)
+        if (self.data / "rttm").exists():
+            scores += der.score(self.data / "rttm", self.dump / "diarize" / "rttm", self.name, diarizer)
+        if (self.data / "ctm").exists():
+            found = self.dump / "align" / "ctm"
+            scores += word_times.score(self.data / "ctm", found, self.name, aligner, segments=DataDir.read(self.data))
+        return self._write(self.work / "exp" / "annotation", scores)
+
+    def recognizer(self) -> int:
+        """Word errors on the originals; of the CTC model also without a vocabulary, which shows what it has learnt."""
+        judges = {judge.backend.key: judge for judge in [*self.judges, Judge(CtcBackend(self.recognizer_dir))]}
+        scores = intelligibility.score_utterances(
+            list(judges.values()), self.original, None, self.fs, self.name, "wer_recognizer"
+        )
+        return self._write(self.work / "exp" / "recognizer", scores)
+
+    def codec(self) -> int:
+        copies = [
+            resynthesize(self.codec_dir, self.dump, self.codec_dir / folder / self.name, levels)
+            for folder, levels in (("resynthesis", None), ("resynthesis_semantic", 1))
+        ]
+        scores = codebooks.score(self.dump, self.name)
+        scores += signal_quality.score(self.original, *copies, self.fs, self.name, checksum(self.codec_dir))
+        scores += intelligibility.score_utterances(
+            self.judges, self.original, copies[0], self.fs, self.name, "wer_resynthesis"
+        )
+        return self._write(self.codec_dir, scores)
+
+    def lm(self) -> int:
+        from audiolm.score import lm_loss
+
+        return self._write(
+            self.lm_dir, lm_loss.score(self.lm_dir, self.work / "dump" / self.train, self.dump, self.name)
+        )
+
+    def asr(self) -> int:
+        return self._write(self.lm_dir, streaming_asr.score(self.lm_dir, self.original, self.name, self.data / "ctm"))
+
+    def tts(self) -> int:
+        scores = intelligibility.score_speech(
+            self.judges, self.lm_dir / "generate" / "tts", self.original, self.fs, self.name
+        )
+        return self._write(self.lm_dir, scores)
+
+    def _write(self, experiment: Path, scores: Sequence[Score]) -> int:
+        for score in scores:
+            score.write(experiment / "scores")
+        return len(scores)

@@ -1,0 +1,194 @@
+"""All scores of a recipe as one table: in order, with baselines, as text, Markdown or rows for the report."""
+
+import fnmatch
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiolm.data.files import atomic
+from audiolm.errors import AudiolmError
+from audiolm.score.published import PublishedValue, beside
+from audiolm.score.record import Score, read_all
+
+# Section -> (metric or pattern, label) in the order of the table; "{}" stands for what a pattern's * matched.
+LAYOUT: dict[str, tuple[tuple[str, str], ...]] = {
+    "Who speaks, what and when": (
+        ("der", "diarization error rate"),
+        ("der_collar", "diarization error rate, collar 0.25 s"),
+        ("der_*", "diarization error rate, {}"),
+        ("word_start_error", "word starts, mean error"),
+        ("word_start_p95", "word starts, 95th percentile of the error"),
+        ("pad_share*", "padding in the text stream{}"),
+        ("wer_recognizer*", "recogniser, word error rate{}"),
+    ),
+    "Codec": (
+        ("bitrate", "bitrate"),
+        ("codec_mel_distance", "mel distance"),
+        ("codec_si_sdr", "SI-SDR"),
+        ("codec_pesq", "PESQ"),
+        ("codec_stoi", "STOI"),
+        ("codec_*", "{}"),
+        ("codebook_perplexity_*", "codebook perplexity, level {}"),
+        ("wer_original*", "originals, word error rate{}"),
+        ("wer_resynthesis*", "resynthesis, word error rate{}"),
+    ),
+    "Language model": (
+        ("lm_loss_text", "loss, text"),
+        ("lm_loss_*", "loss, {}"),
+        ("textlm_*", "text LM, {}"),
+    ),
+    "Through the model": (
+        ("wer_asr*", "streaming ASR, word error rate{}"),
+        ("asr_word_start_error", "streaming ASR, word starts, mean error"),
+        ("asr_word_start_p95", "streaming ASR, word starts, 95th percentile of the error"),
+        ("asr_*", "streaming ASR, {}"),
+        ("wer_tts*", "streaming TTS, word error rate{}"),
+        ("tts_*", "streaming TTS, {}"),
+        ("continuation*", "continuations{}"),
+        ("dialogue*", "dialogue{}"),
+    ),
+}
+OTHER = "Other"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A score in its place: ``experiment`` is its folder below the recipe's ``exp/``."""
+
+    section: str
+    label: str
+    experiment: str
+    score: Score
+
+
+def collect(work: Path) -> list[Row]:
+    """Rows of every ``exp/**/scores/*.json`` of a recipe's work directory, in the order of the table.
+
+    Raises:
+        AudiolmError: there are none.
+    """
+    rows = []
+    for folder in sorted({path.parent for path in (work / "exp").glob("**/scores/*.json")}):
+        experiment = str(folder.parent.relative_to(work / "exp"))
+        rows += [Row(*place(score.metric)[1:], experiment, score) for score in read_all(folder)]
+    if not rows:
+        raise AudiolmError(f"no scores in {work}/exp/**/scores; run the recipe's stage 'score' first")
+    rows.sort(key=lambda row: (*place(row.score.metric)[0], row.experiment, row.score.data))
+    shared = {row.label for row in rows if len({other.experiment for other in rows if other.label == row.label}) > 1}
+    return [
+        Row(row.section, f"{row.label} ({row.experiment})", row.experiment, row.score) if row.label in shared else row
+        for row in rows
+    ]
+
+
+def place(metric: str) -> tuple[tuple[int, int, str], str, str]:
+    """(sort key, section, label) of a metric."""
+    for section_number, (section, entries) in enumerate(LAYOUT.items()):
+        for number, (pattern, label) in enumerate(entries):
+            if fnmatch.fnmatchcase(metric, pattern):
+                return (section_number, number, metric), section, label.replace("{}", _rest(metric, pattern, label))
+    return (len(LAYOUT), 0, metric), OTHER, metric.replace("_", " ")
+
+
+def _rest(metric: str, pattern: str, label: str) -> str:
+    rest = metric[len(pattern.rstrip("*")) :].strip("_").replace("_", " ")
+    return f", {rest}" if rest and not label.endswith(" {}") else rest
+
+
+def number(value: float, unit: str) -> str:
+    """A value with the figures that its unit deserves.
+
+    >>> number(3.14159, "%"), number(0.0123, "s"), number(12.3456, ""), number(1200.4, "bit/s")
+    ('3.1 %', '0.012 s', '12.3', '1200 bit/s')
+    """
+    decimals = {"%": 1, "ms": 1, "s": 3, "dB": 1, "nats": 3}.get(unit)
+    if decimals is None:
+        decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 3
+    return f"{value:.{decimals}f} {unit}".rstrip()
+
+
+def is_better(score: Score) -> bool | None:
+    """Whether the value beats its baseline; None where there is none or neither way is better."""
+    if score.baseline is None or score.better is None:
+        return None
+    return score.value < score.baseline if score.better == "lower" else score.value > score.baseline
+
+
+def cells(row: Row) -> tuple[str, str, str, str, str, str]:
+    """Label, value, 95 % interval, baseline, data with count, and by what it was measured."""
+    score = row.score
+    interval = "" if score.ci is None else f"{number(score.ci[0], '')} to {number(score.ci[1], '')}"
+    if score.unit in ("%", "ms", "dB") and score.ci is not None:
+        interval = f"{score.ci[0]:.1f} to {score.ci[1]:.1f}"
+    baseline = "" if score.baseline is None else f"{number(score.baseline, score.unit)} ({score.baseline_name})"
+    return row.label, number(score.value, score.unit), interval, baseline, f"{score.data}, {score.count}", score.backend
+
+
+HEADINGS = ("", "value", "95 % interval", "baseline", "data, items", "measured by")
+
+
+def as_text(rows: list[Row]) -> str:
+    """An aligned table for a terminal, section by section."""
+    table = [cells(row) for row in rows]
+    widths = [max(len(line[i]) for line in [HEADINGS, *table]) for i in range(len(HEADINGS))]
+    lines, section = [], None
+    for row, line in zip(rows, table, strict=True):
+        if row.section != section:
+            section = row.section
+            headings = (section, *HEADINGS[1:]) if not lines else (section, *[""] * 5)
+            lines += ([""] if lines else []) + [_aligned(headings, widths)]
+        lines.append(_aligned((f"  {line[0]}", *line[1:]), widths))
+    published = [f"  {describe(value)}" for value in published_beside(rows)]
+    if published:
+        lines += ["", "Published, on other data and at other sizes", *published]
+    return "\n".join(lines)
+
+
+def _aligned(line: tuple[str, ...], widths: list[int]) -> str:
+    first, value, *rest = line
+    parts = [first.ljust(widths[0] + 2), value.rjust(widths[1])]
+    return "  ".join(parts + [text.ljust(width) for text, width in zip(rest, widths[2:], strict=True)]).rstrip()
+
+
+def as_markdown(rows: list[Row]) -> str:
+    """A GitHub table, with a line of published values below."""
+    lines = [f"| {' | '.join(HEADINGS)} |", "|---|--:|---|---|---|---|"]
+    section = None
+    for row in rows:
+        if row.section != section:
+            section = row.section
+            lines.append(f"| **{section}** |" + " |" * (len(HEADINGS) - 1))
+        lines.append("| " + " | ".join(text.replace("|", "\\|") for text in cells(row)) + " |")
+    published = [f"- {describe(value)}" for value in published_beside(rows)]
+    if published:
+        lines += ["", "Published, on other data and at other sizes:", "", *published]
+    return "\n".join(lines)
+
+
+def published_beside(rows: list[Row]) -> list[PublishedValue]:
+    """Published values of the kinds that the rows show, each once."""
+    return list(dict.fromkeys(value for row in rows for value in beside(row.score.metric)))
+
+
+def describe(value: PublishedValue) -> str:
+    """A published value as a line."""
+    table = value.table if not value.table[0].isdigit() else f"table {value.table}"
+    return f"{value.name}: {value.row} {number(value.value, value.unit)} ({value.source}, {table}: {value.title})"
+
+
+def write_section(path: Path, name: str, title: str, body: str) -> None:
+    """Put ``body`` under a heading between the markers of ``name`` in a Markdown file; the rest of it stays.
+
+    A file or section that is not there yet is made.
+    """
+    begin, end = f"<!-- begin {name}: generated, do not edit -->", f"<!-- end {name} -->"
+    text = path.read_text(encoding="utf-8") if path.is_file() else "# Results\n"
+    section = f"{begin}\n## {title}\n\n{body}\n{end}"
+    if begin in text:
+        head, _, tail = text.partition(begin)
+        if end not in tail:
+            raise AudiolmError(f"{path} has '{begin}' without '{end}'; put the end marker back or remove the section")
+        text = head + section + tail.partition(end)[2]
+    else:
+        text = f"{text.rstrip()}\n\n{section}\n"
+    with atomic(path) as file:
+        file.write(text)

@@ -1,0 +1,113 @@
+"""How near resynthesis is to the original, as signals and to models of the ear: mel distance, SI-SDR, PESQ, STOI.
+
+Each is measured on utterances, the same ones of the original and of its resynthesis; the baseline is the same codec
+decoded from its semantic level alone, so the difference is what the acoustic levels carry.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from audiolm.data.datadir import DataDir
+from audiolm.encoders.logmel import LogMel
+from audiolm.errors import AudiolmError
+from audiolm.score.record import Score, bootstrap_ci
+
+SHORTEST = 0.6  # seconds; PESQ and STOI need some speech
+MOST = 120  # utterances, spread over the set
+
+Pair = tuple[np.ndarray, np.ndarray]  # original, resynthesis: float32 [samples]
+
+
+def mel_distance(original: np.ndarray, copy: np.ndarray, fs: int) -> float:
+    """Mean absolute difference of log-mel frames in dB (64 bands, 25 ms windows every 10 ms, floor at -80 dB)."""
+    mel = LogMel(fs, 64)
+    a, b = (mel(torch.from_numpy(np.ascontiguousarray(wav))[None]) for wav in (original, copy))
+    return float(10 * (a - b).abs().mean())
+
+
+def si_sdr(original: np.ndarray, copy: np.ndarray) -> float:
+    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019, equation 3); means are not removed."""
+    original, copy = original.astype(np.float64), copy.astype(np.float64)
+    target = original * (copy @ original) / max(original @ original, 1e-12)
+    error = copy - target
+    return float(10 * np.log10(max(target @ target, 1e-12) / max(error @ error, 1e-12)))
+
+
+def pesq(original: np.ndarray, copy: np.ndarray, fs: int) -> float:
+    """PESQ (ITU-T P.862; narrow band at 8 kHz, wide band P.862.2 at 16 kHz), MOS-LQO."""
+    from pesq import pesq as measure
+
+    return float(measure(fs, original, copy, "nb" if fs == 8000 else "wb"))
+
+
+def stoi(original: np.ndarray, copy: np.ndarray, fs: int) -> float:
+    """Short-time objective intelligibility (Taal et al. 2011), 0 to 1."""
+    from pystoi import stoi as measure
+
+    return float(measure(original, copy, fs))
+
+
+def pairs(original: DataDir, copy: DataDir, fs: int) -> list[Pair]:
+    """Utterances of both directories at ``fs`` Hz, up to MOST spread over the set, the shortest left out.
+
+    Raises:
+        AudiolmError: no utterance is long enough.
+    """
+    places = [original.place(utt) for utt in original.utts if original.place(utt).reco in copy.wav]
+    places = [place for place in places if place.end - place.start >= SHORTEST]
+    if not places:
+        raise AudiolmError(f"{original.path}: no utterance of {SHORTEST} s or more that has a resynthesis")
+    chosen = [places[i] for i in np.unique(np.linspace(0, len(places) - 1, MOST).round().astype(int))]
+    result = []
+    for place in chosen:
+        a, b = (each.audio(place.reco, place.start, place.end - place.start, fs=fs) for each in (original, copy))
+        result.append((a[: len(b)], b[: len(a)]))
+    return result
+
+
+def score(original: DataDir, copy: DataDir, semantic_only: DataDir, fs: int, data: str, codec: str) -> list[Score]:
+    """Scores of ``copy`` against ``original``; ``semantic_only`` is decoded from level 1 alone, ``codec`` a checksum.
+
+    PESQ finds no speech in some hopeless or very short clips; their number is in the score's details.
+    """
+    from pesq import NoUtterancesError
+
+    measures: list[tuple[str, str, str, str, Callable[[np.ndarray, np.ndarray], float]]] = [
+        ("mel_distance", "dB", "lower", mel_distance.__doc__, lambda a, b: mel_distance(a, b, fs)),
+        ("si_sdr", "dB", "higher", si_sdr.__doc__, si_sdr),
+        ("stoi", "", "higher", stoi.__doc__, lambda a, b: stoi(a, b, fs)),
+    ]
+    if fs in (8000, 16000):
+        measures.append(("pesq", "MOS", "higher", pesq.__doc__, lambda a, b: pesq(a, b, fs)))
+    both = list(zip(pairs(original, copy, fs), pairs(original, semantic_only, fs), strict=True))
+    scores = []
+    for name, unit, better, doc, measure in measures:
+        values, baselines, failed = [], [], 0
+        for pair, semantic_pair in both:
+            try:
+                value, baseline = measure(*pair), measure(*semantic_pair)
+            except NoUtterancesError:
+                failed += 1
+                continue
+            values.append(value)
+            baselines.append(baseline)
+        scores.append(
+            Score(
+                metric=f"codec_{name}",
+                value=float(np.mean(values)),
+                unit=unit,
+                protocol=f"mean over utterances of at least {SHORTEST} s: {doc.splitlines()[0]}",
+                backend=name,
+                checksum=codec,
+                data=data,
+                count=len(values),
+                ci=bootstrap_ci(values),
+                baseline=float(np.mean(baselines)),
+                baseline_name="semantic level alone",
+                better=better,
+                details={"no speech found": failed},
+            )
+        )
+    return scores

@@ -1,0 +1,183 @@
+"""The text tokenizer: SentencePiece unigram pieces, one word at a time.
+
+The ids 0 to 3 have a meaning of their own in text streams (Moshi, section 3.4.4). SentencePiece's id 0 is its unknown
+piece; with byte fallback nothing is unknown, which frees it for EPAD.
+"""
+
+import io
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+from audiolm.data.files import atomic
+from audiolm.errors import AudiolmError
+from audiolm.text.normalize import tidy
+
+EPAD, BOS, EOS, PAD = 0, 1, 2, 3
+BYTES = 256
+MODEL_FILE = "tokenizer.model"
+WORD_START = "\u2581"  # SentencePiece writes the space before a word so
+
+
+class Tokenizer:
+    """A SentencePiece model whose ids 0 to 3 are EPAD, BOS, EOS, PAD.
+
+    Args:
+        model: the serialized model.
+        source: where it came from, for messages.
+
+    Raises:
+        AudiolmError: not a SentencePiece model, other special ids, or no byte fallback.
+    """
+
+    def __init__(self, model: bytes, source: str = "tokenizer"):
+        from sentencepiece import SentencePieceProcessor
+
+        try:
+            self._processor = SentencePieceProcessor(model_proto=model)
+        except (RuntimeError, OSError) as error:
+            raise AudiolmError(f"{source} is not a SentencePiece model ({error})") from error
+        processor = self._processor
+        specials = (processor.unk_id(), processor.bos_id(), processor.eos_id(), processor.pad_id())
+        if specials != (EPAD, BOS, EOS, PAD):
+            raise AudiolmError(
+                f"{source}: its unk, bos, eos, pad ids are {specials}, expected (0, 1, 2, 3); "
+                "train one with: audiolm tokenizer"
+            )
+        if processor.piece_to_id("<0x00>") == EPAD:
+            raise AudiolmError(f"{source} has no byte fallback, which EPAD's id 0 needs; train with --byte_fallback")
+        self._model = model
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Tokenizer":
+        """Read a tokenizer from its folder, or from a SentencePiece ``.model`` file."""
+        path = Path(path)
+        file = path / MODEL_FILE if path.is_dir() else path
+        if not file.is_file():
+            raise AudiolmError(f"no tokenizer at {file}; make one with: audiolm tokenizer --out {path}")
+        return cls(file.read_bytes(), source=str(file))
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write the model into a folder, atomically."""
+        with atomic(Path(folder) / MODEL_FILE, "wb") as file:
+            file.write(self._model)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, the four special ones among them."""
+        return self._processor.vocab_size()
+
+    @property
+    def checksum(self) -> str:
+        """The first 16 hexadecimal digits of the model's SHA-256; token archives carry it."""
+        return sha256(self._model).hexdigest()[:16]
+
+    def encode_word(self, word: str) -> list[int]:
+        """Ids of one word, each above 3.
+
+        Raises:
+            AudiolmError: nothing, or several words, or something that its ids do not give back.
+        """
+        word = tidy(word)
+        ids = self._processor.encode(word)
+        if not ids or " " in word:
+            raise AudiolmError(f"'{word}' is not one word; text streams take words one at a time")
+        if min(ids) <= PAD or self._processor.decode(ids) != word:
+            raise AudiolmError(
+                f"'{word}' cannot be represented: its pieces {self.pieces(ids)} give "
+                f"'{self._processor.decode(ids)}'; rewrite it in the transcript"
+            )
+        return ids
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text, word by word."""
+        return [id for word in tidy(text).split() for id in self.encode_word(word)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text that ids spell; EPAD, BOS, EOS and PAD are passed over."""
+        return self._processor.decode([int(id) for id in ids if id > PAD]).strip()
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """How ids are written: ``▁seven``, ``<0xC3>``; the special ones as EPAD, BOS, EOS, PAD."""
+        names = ("EPAD", "BOS", "EOS", "PAD")
+        return [names[id] if id <= PAD else self._processor.id_to_piece(int(id)) for id in ids]
+
+    def starts_word(self, id: int) -> bool:
+        """Whether a piece begins a word."""
+        return id > PAD and self._processor.id_to_piece(int(id)).startswith(WORD_START)
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """Train on texts; the same texts in the same order give the same model.
+
+    Where all distinct words fit into ``vocab_size`` beside the characters, each is one piece: SentencePiece itself
+    proposes only pieces that several distinct words share, which cuts the words of a small closed vocabulary up.
+    The model may have fewer pieces than asked for.
+
+    Raises:
+        AudiolmError: no words, or too few ids for the bytes and characters.
+    """
+    from sentencepiece import SentencePieceTrainer
+
+    words = Counter(word for text in texts for word in tidy(text).split())
+    if not words:
+        raise AudiolmError("no words to train a tokenizer on; the sets need text")
+    characters = Counter()
+    for word, count in words.items():
+        characters.update({character: count * word.count(character) for character in set(word)})
+    least = PAD + 1 + BYTES + len(characters) + 1
+    if vocab_size < least:
+        raise AudiolmError(
+            f"--vocab_size {vocab_size} is too small: 4 special ids, {BYTES} bytes and {len(characters) + 1} "
+            f"characters need at least {least}"
+        )
+    # Word counts instead of sentences: words are tokenized one at a time, and the order of a Counter's items is fixed.
+    sentences = [f"{word}\t{count}" for word, count in sorted(words.items())]
+    model = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder:
+        options = {}
+        if least + len(words) <= vocab_size:
+            options["seed_sentencepieces_file"] = str(_seeds(Path(folder), words, characters))
+        SentencePieceTrainer.train(
+            sentence_iterator=iter(sentences),
+            model_writer=model,
+            input_format="tsv",
+            model_type="unigram",
+            vocab_size=vocab_size,
+            hard_vocab_limit=False,
+            unk_id=EPAD,
+            bos_id=BOS,
+            eos_id=EOS,
+            pad_id=PAD,
+            byte_fallback=True,
+            split_digits=True,
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            num_threads=1,
+            minloglevel=2,
+            **options,
+        )
+    return Tokenizer(_without_paths(model.getvalue()))
+
+
+def _without_paths(model: bytes) -> bytes:
+    """The model without the name of its temporary seeds file, so that the same text gives the same bytes."""
+    from sentencepiece.sentencepiece_model_pb2 import ModelProto
+
+    proto = ModelProto.FromString(model)
+    proto.trainer_spec.DiscardUnknownFields()  # the field is newer than the package's own message definition
+    return proto.SerializeToString(deterministic=True)
+
+
+def _seeds(folder: Path, words: Counter, characters: Counter) -> Path:
+    """A file of the pieces that training starts from: whole words and single characters."""
+    path = folder / "seeds.tsv"
+    with path.open("w", encoding="utf-8") as file:
+        for piece, count in sorted(words.items()):
+            file.write(f"{WORD_START}{piece}\t{count}\n")
+        for piece, count in sorted((characters + Counter({WORD_START: words.total()})).items()):
+            file.write(f"{piece}\t{count}\n")
+    return path

@@ -1,0 +1,93 @@
+"""Where a run computes and in which precision: one Lightning Fabric for CPU, GPU and DDP."""
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from audiolm.errors import AudiolmError
+from audiolm.train.config import TrainerConfig
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def make_fabric(config: TrainerConfig) -> "Fabric":
+    """Return the Fabric that ``config`` asks for, its processes launched: one per device, DDP where there are several.
+
+    With several devices and no launcher (torchrun, srun) in charge, Fabric starts the other processes by running this
+    command again.
+
+    Raises:
+        AudiolmError: a GPU is asked for and there is none, or the batch does not divide into equal parts.
+    """
+    accelerator = choose_accelerator(config.accelerator)
+    world = config.devices * config.num_nodes
+    if config.batch_size % (world * config.accumulate):
+        raise AudiolmError(
+            f"trainer.batch_size {config.batch_size} does not divide into {world} (processes) × {config.accumulate} "
+            f"(trainer.accumulate) equal parts; use a multiple of {world * config.accumulate}"
+        )
+    Fabric, DDPStrategy = fabric_classes()
+    if accelerator == "cpu":  # Fabric sets it; AdamW's step would then look for NVIDIA's library each time (80 µs)
+        os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    # A step may leave parameters without gradient (a discriminator before its start); DDP must expect it.
+    warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
+    fabric = Fabric(
+        accelerator={"gpu": "cuda"}.get(accelerator, accelerator),
+        devices=config.devices,
+        num_nodes=config.num_nodes,
+        precision={"bf16": "bf16-mixed", "fp32": "32-true"}[choose_precision(config.precision, accelerator)],
+        strategy="auto" if world == 1 else DDPStrategy(find_unused_parameters=True),
+    )
+    fabric.launch()
+    return fabric
+
+
+def fabric_classes() -> tuple[type, type]:
+    """Return Fabric and its DDPStrategy.
+
+    Fabric asks for torchmetrics' version by importing all of it, with transformers and matplotlib: 3 s at each start.
+    It does without where torchmetrics is not installed, and so it seems to be here.
+    """
+    hidden = "torchmetrics" not in sys.modules
+    if hidden:
+        sys.modules["torchmetrics"] = None  # type: ignore[assignment]
+    try:
+        from lightning_fabric import Fabric
+        from lightning_fabric.strategies import DDPStrategy
+    finally:
+        if hidden:
+            del sys.modules["torchmetrics"]
+    return Fabric, DDPStrategy
+
+
+def choose_accelerator(accelerator: str) -> str:
+    """Return "cpu" or "gpu" for "cpu", "gpu" or "auto"."""
+    available = torch.cuda.is_available()
+    if accelerator == "gpu" and not available:
+        raise AudiolmError("trainer.accelerator is gpu, but torch finds none; check nvidia-smi and torch's CUDA build")
+    return ("gpu" if available else "cpu") if accelerator == "auto" else accelerator
+
+
+def choose_precision(precision: str, accelerator: str) -> str:
+    """Return "bf16" or "fp32" for "bf16", "fp32" or "auto" on an accelerator, "cpu" or "gpu"."""
+    if precision != "auto":
+        return precision
+    has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if accelerator == "gpu" else cpu_has_bf16()
+    return "bf16" if has_bf16 else "fp32"
+
+
+def cpu_has_bf16(cpuinfo: str | Path = "/proc/cpuinfo") -> bool:
+    """Return whether this processor multiplies bf16 matrices: AVX512-BF16, AMX, or bf16 of Arm (Linux only)."""
+    try:
+        text = Path(cpuinfo).read_text(encoding="utf-8")
+    except OSError:  # not Linux
+        return False
+    flags = {flag for line in text.splitlines() if line.startswith(("flags", "Features")) for flag in line.split()}
+    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})

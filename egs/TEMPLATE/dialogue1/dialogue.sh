@@ -1,0 +1,128 @@
+# shellcheck shell=bash disable=SC2034,SC2086 # options are for the functions of utils/; some are lists of words
+# Full-duplex dialogue models in the manner of Moshi (Défossez et al., 2024): from a corpus of conversations to a model
+# that listens and speaks. A recipe's run.sh sets what is particular to its corpus and sources this.
+
+# Begin configuration.
+budget=demo             # sizes and schedules: conf/budgets/<budget>.sh
+dir=                    # everything is written here (default: work/<budget>)
+sets="train dev test"   # data sets: to train on, to validate on, and others to score on
+nj=4                    # parts that array stages are cut into; cmd.sh says how many run at a time
+ngpu=0                  # GPUs; 0: train on CPU
+seed=0                  # of every random draw
+max_rejected=1%         # a stage stops when it rejects more of its input
+data_options=           # which of these options local/data.sh takes
+fs=24000                # sample rate of models and of audio made for them (Hz)
+frame_rate=12.5         # the codec's, and so of all token streams (Hz)
+train_diarizer=channels # speaker turns of the first set: channels (one speaker each), or embedded
+diarizer=embedded       # speaker turns of the other sets: found in the mix of their channels
+recognizer=             # a trained recogniser: none is trained then
+train_aligner=ctc       # word times of the first set: given (a ctm of the corpus), ctc, pocketsphinx
+aligner=pocketsphinx    # word times of the other sets
+tokenizer=              # a trained text tokenizer
+codec=                  # a trained codec
+lm_init=                # a trained LM that the phases start from: no text LM is trained then
+recognizer_config=conf/recognizer.yaml # of the recogniser's training
+codec_config=conf/codec.yaml   # of the codec's
+textlm_config=conf/textlm.yaml # of the text LM's
+lm_config=conf/lm.yaml  # of the dialogue LM's
+codec_init=false        # the embeddings of codes start from the codec's codebooks (true), or at random
+phases="conf/phases/*.yaml" # the LM's training phases, over lm_config, in the order of their names
+diarize_args=()         # --diarize.num_speakers 2
+tokenizer_args=()       # --tokenizer.vocab_size 8000
+recognizer_args=()      # settings over those of the config, such as --recognizer.trainer.max_steps 100
+codec_args=()           # --codec.quantizer.n_q 16
+textlm_args=()          # --textlm.trainer.max_steps 100
+lm_args=()              # --lm.trainer.batch_size 8: in every phase
+generate_args=()        # --generate.num_continue 16
+score_args=()           # --score.asr pocketsphinx
+# End configuration.
+
+. utils/stages.sh
+. utils/verbs.sh
+
+dir=${dir:-work/$budget}
+read -r train_set valid_set test_sets <<<"$sets"
+train=$dir/dump/$train_set valid=$dir/dump/$valid_set
+recognizer_dir=${recognizer:-$dir/exp/recognizer}
+tokenizer_dir=${tokenizer:-$dir/exp/tokenizer}
+codec_dir=${codec:-$dir/exp/codec}
+init=${lm_init:-$dir/exp/textlm}
+phase_files=()
+for file in $phases; do phase_files+=("$file"); done
+phase_name() { basename "$1" .yaml | sed 's/^[0-9]*_/lm_/'; } # 2_speech.yaml: lm_speech
+lm=$(phase_name "${phase_files[-1]}")
+lm_dir=$dir/exp/$lm
+codec_init_args=()
+if [[ $codec_init == true ]]; then codec_init_args=(--codec_init "$codec_dir"); fi
+ctc=
+if [[ "$train_aligner $aligner" == *ctc* ]]; then ctc=recognizer; fi # the stage that its aligner comes from
+data_args=()
+for option in $data_options; do data_args+=("--$option" "${!option}"); done
+
+corpus() { "$@" --dir "$dir" --nj "$nj"; }
+
+# The first set by one backend, the others by another: training takes what is exact, scoring what it would get elsewhere.
+both() { # VERB TRAIN-BACKEND OTHER-BACKEND [OPTION…]
+  each_set --sets "$train_set" "$1" --backend "$2" "${@:4}"
+  each_set --sets "$valid_set $test_sets" "$1" --backend "$3" "${@:4}"
+}
+
+# Each phase starts from the model of the one before it, the first from INIT.
+lm_phases() { # INIT CONFIG PHASE… -- [OPTION…]
+  local from=$1 config=$2 phase todo=()
+  shift 2
+  while [[ $1 != -- ]]; do
+    todo+=("$1")
+    shift
+  done
+  for phase in "${todo[@]}"; do
+    train "$(phase_name "$phase")" --config "$config" --config "$phase" --init "$from" "${@:2}"
+    from=$dir/exp/$(phase_name "$phase")
+  done
+}
+
+scores() { # OPTION…
+  for set in $test_sets; do once score --dir "$dir" --set "$set" --train_set "$train_set" "$@"; done
+}
+
+stage corpus "Prepare the corpus" --out "data/*/wav.scp data/*" -- \
+  corpus local/data.sh --sets "$sets" "${data_args[@]}"
+stage audio "Resample, one channel a file" --after corpus --out "dump/*/audio" -- \
+  each_set audio --fs "$fs"
+stage diarize "Who speaks when" --after audio --out "dump/*/diarize" -- \
+  both diarize "$train_diarizer" "$diarizer" --seed "$seed" "${diarize_args[@]}"
+stage recognizer "Train the recogniser" --after audio --out exp/recognizer/model.safetensors \
+  --unless "${recognizer:+--recognizer names a trained one}" -- \
+  train recognizer --config "$recognizer_config" --train_data "$train/audio" --valid_data "$valid/audio" \
+  --trainer.seed "$seed" "${recognizer_args[@]}"
+stage align "Words and their times" --after "audio $ctc" --out "dump/*/align" -- \
+  both align "$train_aligner" "$aligner" ${ctc:+--recognizer "$recognizer_dir"}
+stage tokenizer "Train the text tokenizer" --after audio --out exp/tokenizer \
+  --unless "${tokenizer:+--tokenizer names a trained one}" -- \
+  once tokenizer --text "$train/audio/text" --out "$tokenizer_dir" "${tokenizer_args[@]}"
+stage text "Text streams with PAD and EPAD" --after "align tokenizer" --out "dump/*/text" -- \
+  each_set text --tokenizer "$tokenizer_dir" --frame_rate "$frame_rate"
+stage codec "Train the codec" --after "audio recognizer" --out exp/codec/model.safetensors \
+  --unless "${codec:+--codec names a trained one}" -- \
+  train codec --config "$codec_config" --train_dir "$train/audio" --valid_dir "$valid/audio" --teacher.path "$recognizer_dir" \
+  --trainer.seed "$seed" "${codec_args[@]}"
+stage codes "Codec tokens" --after "audio codec" --out "dump/*/codes" -- \
+  each_set --gpu codes --codec "$codec_dir"
+stage textlm "Train the text LM" --after text --out exp/textlm/model.safetensors \
+  --unless "${lm_init:+--lm_init names a trained LM}" -- \
+  train textlm --config "$textlm_config" --train "$train" --valid "$valid" --trainer.seed "$seed" "${textlm_args[@]}"
+stage lm "Train the dialogue LM, phase by phase" --after "text codes textlm" --out "exp/$lm/model.safetensors" -- \
+  lm_phases "$init" "$lm_config" "${phase_files[@]}" -- --data.train "$train" --data.valid "$valid" --trainer.seed "$seed" \
+  "${codec_init_args[@]}" "${lm_args[@]}"
+stage generate "Continue, transcribe and speak" --after "text codes lm" --out "exp/$lm/generate" -- \
+  once generate --dir "$dir" --sets $test_sets --lm "$lm_dir" --codec "$codec_dir" --tokenizer "$tokenizer_dir" \
+  --seed "$seed" "${generate_args[@]}"
+stage score "Scores beside baselines" --out "exp/*/scores" \
+  --after "diarize recognizer align text codec codes lm generate" -- \
+  scores --recognizer "$recognizer_dir" --codec "$codec_dir" --lm "$lm_dir" --diarizer "$diarizer" \
+  --aligner "$aligner" "${score_args[@]}"
+stage report "The page" --after score --out report.html -- \
+  once report --dir "$dir" --set "${test_sets%% *}" --codec "$codec_dir" --tokenizer "$tokenizer_dir"
+stage export "Layouts that other tools load" --after "tokenizer codec lm" --out "exp/$lm/export" -- \
+  once export --lm "$lm_dir" --codec "$codec_dir" --tokenizer "$tokenizer_dir" --out "$lm_dir/export"
+run_stages audiolm results --dir "$dir"

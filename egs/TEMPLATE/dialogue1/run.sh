@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2034 # the options are for dialogue.sh
+# A dialogue model of CORPUS.
+#
+#   ./run.sh --corpus_dir /data/CORPUS     everything; again: only what is missing or changed
+#   ./run.sh --stage codec                 from a stage on; --list prints them, --dry_run what they would cost
+#   ./run.sh --codec kyutai/mimi           with released weights: the stages that would train them are not needed
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ./path.sh
+. ./cmd.sh
+
+# Begin configuration.
+corpus_dir=                    # the corpus as it is distributed
+data_options="corpus_dir"      # which of the options local/data.sh takes
+fs=8000                        # sample rate of models and of audio made for them (Hz), as in conf/*.yaml
+train_diarizer=channels        # speaker turns of the training set: channels for two-channel corpora
+train_aligner=ctc              # word times of the training set: given (a ctm in the corpus), ctc, pocketsphinx
+# End configuration.
+
+. ./dialogue.sh

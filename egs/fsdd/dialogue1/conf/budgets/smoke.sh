@@ -1,0 +1,8 @@
+# shellcheck shell=bash disable=SC2034
+# Two cores, some minutes: every stage runs, nothing is learned.
+hours=0.1
+eval_minutes=1
+recognizer_args+=(--trainer.max_steps 20 --trainer.save_every 5)
+codec_args+=(--trainer.max_steps 20 --trainer.save_every 5)
+textlm_args+=(--trainer.max_steps 20 --trainer.save_every 5)
+lm_args+=(--trainer.max_steps 20 --trainer.save_every 5)

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2034 # the options are for dialogue.sh
+# A dialogue model from nothing: two-speaker conversations made by espeak-ng (audiolm simulate), and every part of the
+# system trained on them, on a laptop's CPU, with nothing downloaded.
+#
+#   ./run.sh                        everything; again: only what is missing or changed
+#   ./run.sh --budget 1h            longer, with better figures (smoke: minutes, to see it run)
+#   ./run.sh --stage codec          from a stage on; --list prints them, --dry_run what they would cost
+#   ./run.sh --codec.quantizer.n_q 8 --stop_stage codes
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ./path.sh
+. ./cmd.sh
+
+# Begin configuration.
+hours=6                      # hours of dialogue to make for training
+eval_minutes=8               # minutes of dialogue to make for dev, and for test
+data_options="hours eval_minutes seed" # which of these options local/data.sh takes
+fs=8000                      # sample rate of models and of audio made for them (Hz)
+nj=2                         # parts that array stages are cut into
+train_aligner=given          # word times of the training set: the simulator's own
+codec_init=true              # the embeddings of codes start from the codec's codebooks
+# End configuration.
+
+. ./dialogue.sh

@@ -1,0 +1,38 @@
+"""Install audiolm. `pip install .` is the base; extras add what single stages need (see README, "Set-up")."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+BASE = ["numpy", "pyyaml", "tqdm", "soundfile", "soxr", "kaldiio", "sentencepiece", "protobuf"]
+TRAIN = ["torch>=2.8", "lightning>=2.6", "safetensors", "jsonargparse[signatures]>=4.40", "tensorboard"]
+EXTRAS = {
+    "train": TRAIN,
+    "recognizer": [*TRAIN, "torchaudio>=2.8", "espnet"],
+    "annotate": ["silero-vad", "resemblyzer", "pocketsphinx", "scipy", "setuptools<81"],
+    "pyannote": ["pyannote.audio>=4", "whisper-timestamped"],
+    "simulate": ["espeakng-loader"],
+    "score": ["jiwer", "pesq", "pystoi", "speechmos", "onnxruntime", "pyannote.metrics", "pocketsphinx"],
+    "report": ["matplotlib"],
+    "slurm": ["submitit"],
+    "neighbours": ["transformers", "torchcodec", "sox"],
+    "test": ["pytest", "pytest-timeout", "hypothesis", "ruff"],
+}
+EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
+
+setup(
+    name="audiolm",
+    version="0.1.0",
+    description="Recipes that train audio language models end to end",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    if Path(__file__).with_name("README.md").exists()
+    else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["audiolm", "audiolm.*"]),
+    package_data={"audiolm": ["**/*.yaml", "**/*.html", "**/*.css", "**/*.js"]},
+    python_requires=">=3.10,<3.13",
+    install_requires=BASE,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["audiolm = audiolm.commands.main:main"]},
+)

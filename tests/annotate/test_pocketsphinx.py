@@ -1,0 +1,108 @@
+"""PocketSphinx's forced alignment of real and synthetic speech, and what it refuses."""
+
+import numpy as np
+import pytest
+
+from audiolm.annotate.align import Failure, Utterance, align_recordings
+from audiolm.annotate.pocketsphinx import PocketSphinxAligner
+from audiolm.data import audio
+from audiolm.data.datadir import DataDir
+from audiolm.data.tables import read_ctm
+from audiolm.score.word_times import start_errors
+
+
+@pytest.fixture(scope="module")
+def aligner():
+    return PocketSphinxAligner()
+
+
+@pytest.fixture(scope="module")
+def sentence(shared_data):
+    data = DataDir.read(shared_data / "aligned_misc")
+    return data.audio("pypar", fs=16000), data.text["pypar"].split()
+
+
+def utterance(wav, words, fs=16000):
+    return Utterance("u", wav, fs, words, 0.0, len(wav) / fs)
+
+
+@pytest.mark.parametrize("folder, mean, p95", [("aligned_misc", 35, 90), ("mfa_aligned", 60, 200)])
+def test_real_speech_against_labels(aligner, shared_data, folder, mean, p95):
+    """Labels by phoneticians and by another aligner; the second corpus has long pauses, fillers and a cold."""
+    data = DataDir.read(shared_data / folder)
+    words, rejected = align_recordings(data, data.recos, aligner)
+    assert not rejected
+    errors = 1000 * np.abs(
+        np.concatenate(list(start_errors(read_ctm(shared_data / folder / "ctm.words"), words).values()))
+    )
+    assert len(errors) == sum(len(text.split()) for text in data.text.values())
+    assert errors.mean() < mean and np.percentile(errors, 95) < p95
+
+
+def test_synthetic_speech_against_exact_times(aligner):
+    simulate = pytest.importorskip("audiolm.simulate.espeak", reason="espeakng-loader is not installed")
+    from audiolm.simulate.script import Speaker
+    from audiolm.simulate.voices import ESPEAK_VOICES
+
+    errors = []
+    for name in sorted(ESPEAK_VOICES["dev"]):
+        with simulate.espeak_voice(Speaker(name)) as voice:
+            speech = voice.say("good morning what is your phone number")
+        quiet = 1e-3 * np.random.default_rng(0).standard_normal(speech.fs // 4, dtype=np.float32)
+        wav = np.concatenate([quiet, speech.wav, quiet])
+        (found,) = aligner.align([utterance(wav, [word.word for word in speech.words], speech.fs)])
+        errors += [abs(a.start - 0.25 - b.start) for a, b in zip(found, speech.words, strict=True)]
+    assert np.mean(errors) < 0.03 and max(errors) < 0.15
+
+
+def test_the_result_does_not_depend_on_what_came_before(aligner, sentence):
+    wav, words = sentence
+    (alone,) = PocketSphinxAligner().align([utterance(wav, words)])
+    other = utterance(0.1 * wav[::-1].copy(), ["the", "mouse"])
+    assert aligner.align([other, utterance(wav, words), utterance(wav, words)])[1:] == [alone, alone]
+
+
+def test_words_keep_their_spelling_and_their_order(aligner, sentence):
+    wav, words = sentence
+    written = " ".join(words).replace("pardon", "PARDON,").replace("the mouse", "the-mouse —").split()
+    (found,) = aligner.align([utterance(wav, written)])
+    assert [word.word for word in found] == [word for word in written if word != "—"]
+    assert all(word.start < word.end for word in found)
+    assert all(a.end <= b.start + 1e-9 for a, b in zip(found, found[1:], strict=False))
+    assert found[-1].end <= len(wav) / 16000
+
+
+def test_a_word_without_a_dictionary_entry_is_guessed(aligner, sentence):
+    wav, words = sentence
+    respelt = ["pahrdon" if word == "pardon" else word for word in words]
+    (known,), (guessed,) = aligner.align([utterance(wav, words)]), aligner.align([utterance(wav, respelt)])
+    assert max(abs(a.start - b.start) for a, b in zip(known, guessed, strict=True)) < 0.15
+
+
+@pytest.mark.parametrize(
+    "words, reason",
+    [
+        (["room", "101"], "no pronunciation for '101'"),
+        (["привет"], "no pronunciation for 'привет'"),
+        (["…", "—"], "no spoken word"),
+        (["unfortunately"] * 40, "does not fit the audio"),
+    ],
+)
+def test_what_cannot_be_aligned_is_told(aligner, sentence, words, reason):
+    (found,) = aligner.align([utterance(sentence[0][:32000], words)])
+    assert isinstance(found, Failure) and reason in found.reason
+
+
+def test_narrow_band_speech(aligner, shared_data):
+    """Digits of FSDD (8 kHz) with known gaps between them."""
+    rng, wavs, starts, time = np.random.default_rng(0), [], [], 0.3
+    words = ["seven", "one", "zero", "five", "eight"]
+    for digit in (7, 1, 0, 5, 8):
+        wav = audio.read(shared_data / f"fsdd/wav/{digit}_jackson_3.wav")
+        starts.append(time)
+        wavs += [wav, 1e-4 * rng.standard_normal(1600, dtype=np.float32)]
+        time += len(wav) / 8000 + 0.2
+    wav = np.concatenate([1e-4 * rng.standard_normal(2400, dtype=np.float32), *wavs])
+    (found,) = aligner.align([utterance(wav, words, 8000)])
+    assert [word.word for word in found] == words
+    assert np.mean([abs(word.start - start) for word, start in zip(found, starts, strict=True)]) < 0.1

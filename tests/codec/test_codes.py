@@ -1,0 +1,88 @@
+"""From an experiment directory to a token archive: loading a codec, and the verb `audiolm codes`."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from tiny_codecs import settings
+
+import audiolm
+from audiolm.codec.system import CodecSystem
+from audiolm.commands.main import main
+from audiolm.data.datadir import DataDir
+from audiolm.data.tokens import TokenReader
+from audiolm.errors import AudiolmError
+from audiolm.train.checkpoint import checksum, write_model
+from audiolm.train.options import read_config
+from audiolm.train.schema import plain
+from audiolm.train.yaml_files import write_yaml
+
+
+@pytest.fixture(params=["stft", "seanet"])
+def experiment(request, tmp_path):
+    """An experiment directory as training leaves it, of random weights, and its system."""
+    torch.manual_seed(0)
+    path = tmp_path / "exp"
+    path.mkdir()
+    given = {name: plain(value) for name, value in settings(request.param).items()}
+    write_yaml(path / "given.yaml", {"system": "codec", "train_dir": "no", "valid_dir": "no", **given})
+    run = read_config([path / "given.yaml"])
+    system = CodecSystem(run.config).eval()
+    for codebook in system.codec.quantizer.codebooks():
+        codebook.embed_sum.normal_()
+    write_yaml(path / "config.yaml", run.complete)
+    write_model(path, system.export_state())
+    return path, system
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A recipe's work directory with dump/dev/audio of three recordings, the last not audio."""
+    audio = tmp_path / "work" / "dump" / "dev" / "audio"
+    audio.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for reco, samples in (("a", 8000), ("b", 3000), ("c", 8000)):
+        soundfile.write(audio / f"{reco}.flac", 0.1 * rng.standard_normal(samples), 8000)
+    DataDir(wav={reco: str(audio / f"{reco}.flac") for reco in "abc"}).write(audio)
+    (audio / "c.flac").write_bytes(b"no audio")
+    return tmp_path / "work"
+
+
+def test_loaded_codec_is_the_trained_one(experiment):
+    path, system = experiment
+    codec = audiolm.load_codec(path)
+    wav = torch.randn(2, 1, 6400)
+    codes = codec.encode(wav)
+    assert not codec.training and not any(p.requires_grad for p in codec.parameters())
+    assert torch.equal(codes, system.codec.encode(wav))
+    assert torch.allclose(codec.decode(codes), system.codec.decode(codes), atol=1e-5)
+
+
+def test_archive_holds_every_recording_or_its_rejection(experiment, work):
+    path, system = experiment
+    for job in (1, 2):
+        options = ["--dir", str(work), "--sets", "dev", "--codec", str(path), "--job", str(job), "--num_jobs", "2"]
+        assert main(["codes", *options]) == 0
+    reader = TokenReader(work / "dump" / "dev" / "codes", "codes", source=checksum(path))
+    assert reader.meta.frame_rate == 12.5 and reader.meta.vocab_sizes == (16, 16, 16)
+    assert reader.keys() == ["a", "b"]
+    data = DataDir.read(work / "dump" / "dev" / "audio")
+    for reco in reader.keys():
+        wav = torch.from_numpy(data.audio(reco))
+        assert np.array_equal(reader.read(reco), system.codec.encode(wav[None, None])[0].T.numpy())
+    rejected = [(work / "dump/dev/codes" / f"rejected.{job}.tsv").read_text(encoding="utf-8") for job in (1, 2)]
+    assert "".join(rejected).startswith("c\t")
+
+
+def test_weights_of_another_architecture_are_refused(experiment):
+    path, system = experiment
+    state = system.export_state()
+    state["downsample.conv.weight"] = state["downsample.conv.weight"][:8]
+    write_model(path, state)
+    with pytest.raises(AudiolmError, match="downsample.conv.weight"):
+        audiolm.load_codec(path)
+
+
+def test_what_is_no_codec_is_refused(tmp_path):
+    with pytest.raises(AudiolmError, match="no .*config.yaml"):
+        audiolm.load_codec(tmp_path)

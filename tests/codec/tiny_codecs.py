@@ -1,0 +1,39 @@
+"""Codecs small enough for tests: 8 kHz, frames of 640 samples."""
+
+from audiolm.codec.model import Codec, CodecConfig, DecoderConfig, EncoderConfig
+from audiolm.codec.quantize import QuantizerConfig
+from audiolm.codec.seanet import SeanetConfig
+from audiolm.codec.spectral import SpectralConfig
+from audiolm.nn.transformer import TransformerConfig
+
+STFT = SpectralConfig(n_fft=320, stft_hop=160, ratios=[2], channels=16, blocks=1)
+SEANET = SeanetConfig(channels=4, ratios=[8, 8, 5], residual_kernel_size=3)
+
+
+def sides(kind: str) -> dict:
+    """The encoder and decoder of a kind, stft or seanet."""
+    if kind == "stft":
+        return {"encoder": EncoderConfig(stft=STFT), "decoder": DecoderConfig(istft=STFT)}
+    return {"encoder": EncoderConfig(seanet=SEANET), "decoder": DecoderConfig(seanet=SEANET)}
+
+
+def settings(kind: str = "stft") -> dict:
+    """Fields of a tiny codec's config."""
+    transformer = TransformerConfig(dim=16, layers=1, heads=2, ffn_dim=32, ffn="gelu", norm="layer", context=6)
+    return {
+        **sides(kind),
+        "sample_rate": 8000,
+        "frame_rate": 12.5,
+        "dim": 16,
+        "encoder_transformer": transformer,
+        "quantizer": QuantizerConfig(n_q=3, codebook_size=16, codebook_dim=8),
+        "decoder_transformer": transformer,
+    }
+
+
+def tiny_codec(kind: str = "stft") -> Codec:
+    """A codec in evaluation mode whose codebooks hold random entries."""
+    codec = Codec(CodecConfig(**settings(kind)))
+    for codebook in codec.quantizer.codebooks():
+        codebook.embed_sum.normal_()
+    return codec.eval()

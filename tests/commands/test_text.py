@@ -1,0 +1,85 @@
+"""``audiolm text``: ctm → text token archives."""
+
+import numpy as np
+import pytest
+
+from audiolm.commands.main import main
+from audiolm.commands.text import num_frames
+from audiolm.data.datadir import DataDir
+from audiolm.data.tokens import TokenReader
+from audiolm.streams.text import read_text
+from audiolm.text.tokenizer import EPAD, PAD, Tokenizer, train_tokenizer
+
+WORDS = "one two three"
+
+
+@pytest.fixture(scope="module")
+def tokenizer_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tokenizer")
+    train_tokenizer([WORDS] * 5, 300).save(folder)
+    return folder
+
+
+@pytest.fixture
+def work(tmp_path):
+    directory = tmp_path / "dump" / "test"
+    DataDir(
+        wav={reco: f"/nowhere/{reco}.flac" for reco in ("d-A", "d-B", "e", "f", "silent")},
+        reco2dur={"d-A": 2.0, "d-B": 2.0, "e": 1.0, "f": 1.0, "silent": 0.5},
+        reco2file_and_channel={r: ("d", r[-1]) if "-" in r else (r, "A") for r in ("d-A", "d-B", "e", "f", "silent")},
+    ).write(directory / "audio")
+    (directory / "align").mkdir()
+    return tmp_path
+
+
+def run(work, tokenizer_dir, ctm: str, *options: str) -> int:
+    (work / "dump" / "test" / "align" / "ctm").write_text(ctm)
+    command = ["text", "--dir", str(work), "--sets", "test", "--tokenizer", str(tokenizer_dir), "--frame_rate", "12.5"]
+    return main([*command, *options])
+
+
+CTM = "d A 0.00 0.3 one 1\nd A 0.90 0.3 two 1\nd B 0.50 0.3 three 1\ne A 0.10 0.2 two 1\n"
+
+
+def test_streams_and_counts(work, tokenizer_dir, capsys):
+    assert run(work, tokenizer_dir, CTM) == 0
+    reader = TokenReader(work / "dump" / "test" / "text", "text", Tokenizer.load(tokenizer_dir).checksum)
+    assert reader.keys() == ["d-A", "d-B", "e", "f", "silent"]
+    tokenizer = Tokenizer.load(tokenizer_dir)
+    one, two = tokenizer.encode_word("one"), tokenizer.encode_word("two")
+    expected = np.full(25, PAD)
+    expected[[0, 10]] = EPAD
+    expected[1 : 1 + len(one)], expected[11 : 11 + len(two)] = one, two
+    assert reader.read("d-A")[:, 0].tolist() == expected.tolist()
+    assert (reader.read("silent") == PAD).all() and reader.num_frames("silent") == 7
+    initial = np.array([tokenizer.starts_word(i) for i in range(tokenizer.vocab_size)])
+    (word,) = read_text(reader.read("d-B")[:, 0], initial)
+    assert (word.frame, tokenizer.decode(word.pieces)) == (6, "three")
+    assert "test: 4 words in 83 frames" in capsys.readouterr().out
+    assert (work / "dump" / "test" / "text" / "rejected.1.tsv").read_text() == ""
+
+
+def test_bad_words_reject_their_recording(work, tokenizer_dir):
+    bad = "d A 0.90 0.3 two 1\nd A 0.10 0.3 one 1\nd B 0.50 0.3 three 1\ne A 1.30 0.2 two 1\nf A 0.1 0.1 a\u2581b 1\n"
+    assert run(work, tokenizer_dir, bad) == 0
+    assert TokenReader(work / "dump" / "test" / "text", "text").keys() == ["d-B", "silent"]
+    lines = (work / "dump" / "test" / "text" / "rejected.1.tsv").read_text().splitlines()
+    reasons = dict(line.split("\t") for line in lines)
+    assert sorted(reasons) == ["d-A", "e", "f"]
+    assert "comes after a word at 0.90 s" in reasons["d-A"]
+    assert "'two' at 1.3 s is beyond the end at 1.0 s" in reasons["e"]
+
+
+def test_jobs_share_the_recordings(work, tokenizer_dir):
+    for job in ("1", "2"):
+        assert run(work, tokenizer_dir, CTM, "--job", job, "--num_jobs", "2") == 0
+    assert len(TokenReader(work / "dump" / "test" / "text", "text")) == 5
+
+
+def test_a_ctm_of_other_recordings_is_one_line(work, tokenizer_dir, capsys):
+    assert run(work, tokenizer_dir, "g A 0.1 0.1 one 1\n") == 1
+    assert "'g'" in capsys.readouterr().err
+
+
+def test_frames_of_a_duration():
+    assert [num_frames(s, 12.5) for s in (0.08, 0.081, 2.0, 26.56, 26.560001, 0.001)] == [1, 2, 25, 332, 332, 1]

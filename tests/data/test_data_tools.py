@@ -1,0 +1,273 @@
+"""examine, fix, split, subset, combine: what they promise, for any sound directory and for each kind of fault."""
+
+import numpy as np
+import pytest
+from directories import contents, directories
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audiolm.commands.main import main
+from audiolm.data import audio
+from audiolm.data.datadir import DataDir
+from audiolm.data.tables import Segment
+from audiolm.data.tools import combine, fix, rejections, split, subset
+from audiolm.data.validate import examine
+from audiolm.errors import AudiolmError
+
+
+@settings(max_examples=40)
+@given(data=directories())
+def test_sound_directories_validate_and_are_left_alone(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "sound"
+    data.write(path)
+    found = examine(path)
+    assert found.problems == [] and contents(found.sound) == contents(data)
+    assert found.counts["recordings"] == len(data.wav) and found.counts["words"] == len(data.ctm)
+    before = {file.name: file.read_bytes() for file in path.iterdir()}
+    assert fix(path) == []
+    assert {file.name: file.read_bytes() for file in path.iterdir()} == before
+
+
+@settings(max_examples=60)
+@given(data=directories(), choose=st.data())
+def test_fix_names_what_it_drops_and_its_output_validates(tmp_path_factory, data, choose):
+    path = tmp_path_factory.mktemp("broken")
+    data.write(path)
+    for name in choose.draw(st.sets(st.sampled_from(sorted(file.name for file in path.iterdir())))):
+        lines = (path / name).read_bytes().splitlines()
+        lines = choose.draw(st.permutations(lines)) if choose.draw(st.booleans()) else lines
+        junk = choose.draw(st.lists(st.sampled_from([b"", b"\xff x", b"nobody 1", b"m 1 9 9 w", *lines]), max_size=2))
+        (path / name).write_bytes(b"\n".join([*lines[choose.draw(st.integers(0, 1)) :], *junk, b""]))
+    try:
+        found = examine(path)
+    except AudiolmError as error:
+        assert "nothing sound" in str(error)
+        return
+    problems = fix(path)
+    assert problems == found.problems
+    assert examine(path).problems == []
+    DataDir.read(path).words()
+    if problems:
+        assert len(rejections(path / "rejected.tsv")) == len(found.rejected)
+        assert (path / ".backup" / "wav.scp").is_file()
+    before = {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+    assert fix(path) == []
+    assert {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()} == before
+
+
+@settings(max_examples=60)
+@given(data=directories(min_speakers=2), choose=st.data())
+def test_combining_what_was_split_gives_the_whole(data, choose):
+    per_utt = choose.draw(st.booleans())
+    most = len(data.utts) if per_utt else len(set(data.utt2spk.values()))
+    parts = split(data, choose.draw(st.integers(1, most)), per_utt)
+    assert all(part.utts for part in parts)
+    if data.segments:
+        assert sorted(utt for part in parts for utt in part.segments) == data.utts
+    if not per_utt:
+        speakers = [set(part.utt2spk.values()) for part in parts]
+        assert sum(map(len, speakers)) == len(set().union(*speakers))
+    assert contents(combine(parts)) == contents(data)
+
+
+@settings(max_examples=40)
+@given(data=directories(), choose=st.data())
+def test_subsets_have_as_many_as_asked_and_validate(tmp_path_factory, data, choose):
+    count = choose.draw(st.integers(1, len(data.utts)))
+    how = choose.draw(st.sampled_from(["spread", "first", "last", "shortest"]))
+    part = subset(data, count, how)
+    assert len(part.utts) == count and set(part.utts) <= set(data.utts)
+    path = tmp_path_factory.getbasetemp() / "subset"
+    part.write(path)
+    assert examine(path).problems == []
+    assert subset(data, len(data.utts), how).utts == data.utts
+
+
+@pytest.fixture
+def calls():
+    """Two speakers with 3 and 5 utterances."""
+    utts = [f"{speaker}-{n}" for speaker, count in (("a", 3), ("b", 5)) for n in range(count)]
+    return DataDir(wav={utt: f"/{utt}.wav" for utt in utts}, utt2spk={utt: utt[0] for utt in utts}, path="calls")
+
+
+def test_subsets_by_hand(calls):
+    assert subset(calls, 2, "first").utts == ["a-0", "a-1"]
+    assert subset(calls, 2, "last").utts == ["b-3", "b-4"]
+    assert subset(calls, 4).utts == ["a-0", "a-2", "b-1", "b-3"]
+    assert subset(calls, 2, "per_spk").utts == ["a-0", "a-1", "b-0", "b-2"]
+    assert {utt[0] for utt in subset(calls, 3, "speakers", seed=1).utts} in ({"a"}, {"b"})
+    assert len(subset(calls, 6, "speakers").utts) == 8
+    assert subset(calls, utts=["b-0"]).utts == ["b-0"] and len(subset(calls, spks=["a"]).utts) == 3
+    with pytest.raises(AudiolmError, match="calls has 8 utterances, 9 were asked for"):
+        subset(calls, 9)
+    with pytest.raises(AudiolmError, match=r"no utterance or speaker 'c-0' \(1 are missing\)"):
+        subset(calls, utts=["a-0", "c-0"])
+
+
+def test_split_balances_and_refuses_more_parts_than_speakers(calls):
+    assert [len(part.utts) for part in split(calls, 2)] == [3, 5]
+    assert [len(part.utts) for part in split(calls, 3, per_utt=True)] == [3, 2, 3]
+    with pytest.raises(AudiolmError, match="cannot split calls into 3 parts: it has 2 speakers; .*--per_utt"):
+        split(calls, 3)
+
+
+def test_silent_recordings_stay_with_their_neighbour():
+    data = DataDir(
+        wav={"d1-A": "1", "d1-B": "1", "d2-A": "2", "d2-B": "2"},
+        segments={"a": Segment("d1-A", 0, 1), "b": Segment("d2-B", 0, 1)},
+    )
+    assert [part.recos for part in split(data, 2)] == [["d1-A", "d1-B", "d2-A"], ["d2-B"]]
+
+
+def test_combine_refuses_contradictions_and_segments_whole_recordings():
+    a = DataDir(wav={"r": "x"}, text={"r": "one"}, reco2dur={"r": 2.0}, path="a")
+    b = DataDir(wav={"s": "y"}, segments={"u": Segment("s", 0, 1)}, path="b")
+    assert combine([a, b]).segments == {"r": Segment("r", 0.0, 2.0), "u": Segment("s", 0, 1)}
+    with pytest.raises(AudiolmError, match="'r' of b/text is something else in a directory before it"):
+        combine([a, DataDir(wav={"r": "x"}, text={"r": "two"}, path="b")])
+    with pytest.raises(AudiolmError, match="a has no utt2spk"):
+        combine([a, DataDir(wav={"t": "x"}, utt2spk={"t": "s"}, path="b")])
+
+
+FAULTS = {
+    "segment beyond the end": ("segments", "s-v d-A 1.00 3.10\n", "'s-v' goes from 1.00 to 3.10 s, the recording ends"),
+    "segment of no recording": ("segments", "s-v e 1.00 1.50\n", "'s-v' is in recording 'e', which wav.scp has not"),
+    "word beyond the end": ("ctm", "d A 2.60 0.20 late 1.00\n", "word 'late' goes from 2.60 to 2.80 s"),
+    "word of no channel": ("ctm", "d B 0.10 0.20 who 1.00\n", "file 'd' channel 'B', which no recording is"),
+    "turn beyond the end": ("rttm", "SPEAKER d 1 2.0 9 <NA> <NA> s <NA> <NA>\n", "turn 's' goes from 2.00 to 11.00 s"),
+    "transcript of no utterance": ("text", "s-w hello\n", "'s-w' is no utterance of this directory"),
+    "empty transcript": ("text", "s-w\n", "found 's-w', expected '<utterance> <transcript>'"),
+    "speaker of no utterance": ("utt2spk", "s-w s\n", "'s-w' is no utterance"),
+    "recording without audio": ("reco2dur", "e 1.0\n", "'e' is no recording"),
+}
+
+
+@pytest.fixture
+def talk(tmp_path):
+    """One 2 s recording with an utterance, a word and a turn."""
+    (tmp_path / "wav.scp").write_text("d-A /d.wav\n")
+    (tmp_path / "reco2file_and_channel").write_text("d-A d A\n")
+    (tmp_path / "reco2dur").write_text("d-A 2.5\n")
+    (tmp_path / "segments").write_text("s-u d-A 0.50 1.00\n")
+    (tmp_path / "utt2spk").write_text("s-u s\n")
+    (tmp_path / "text").write_text("s-u hello\n")
+    (tmp_path / "ctm").write_text("d A 0.50 0.50 hello 1.00\n")
+    (tmp_path / "rttm").write_text("SPEAKER d 1 0.50 0.50 <NA> <NA> s <NA> <NA>\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_found_and_dropped(talk, fault):
+    name, line, reason = FAULTS[fault]
+    assert examine(talk).problems == []
+    (talk / name).write_text((talk / name).read_text() + line)
+    if name == "segments":
+        (talk / "utt2spk").write_text("s-u s\ns-v s\n")
+    problems = fix(talk)
+    assert reason in str(problems[0]) and f"{talk / name}:2" in str(problems[0])
+    assert not problems[0].repairable
+    assert any(reason in why for _, why in rejections(talk / "rejected.tsv"))
+    assert examine(talk).problems == []
+    assert (talk / name).read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fixed"),
+    [
+        ("segments", "s-u d-A 0.50 2.80\n", "s-u d-A 0.50 2.50\n"),
+        ("ctm", "d A 1.00 0.10 b 1.00\nd A 0.50 0.10 a 1.00\n", "d A 0.50 0.10 a 1.00\nd A 1.00 0.10 b 1.00\n"),
+        ("ctm", "d A 2.40 0.30 end 1.00\n", "d A 2.40 0.10 end 1.00\n"),
+        ("spk2utt", "s s-u s-x\n", "s s-u\n"),
+        ("text", "", None),
+        ("reco2dur", "", None),
+    ],
+)
+def test_what_can_be_repaired_is_kept(talk, name, content, fixed):
+    (talk / name).write_text(content)
+    (problem,) = fix(talk)
+    assert problem.repairable
+    assert ((talk / name).read_text() if (talk / name).exists() else None) == fixed
+    assert (talk / ".backup" / name).read_text() == content
+    assert (talk / "rejected.tsv").read_text() == ""
+
+
+def test_utterances_without_a_speaker_go_with_all_that_is_theirs(tmp_path):
+    (tmp_path / "wav.scp").write_text("a /a.wav\nb /b.wav\n")
+    (tmp_path / "utt2spk").write_text("a s\n")
+    (tmp_path / "reco2dur").write_text("a 1\nb 1\n")
+    (tmp_path / "ctm").write_text("a 1 0 1 x\nb 1 0 1 y\n")
+    fix(tmp_path)
+    assert [item for item, _ in rejections(tmp_path / "rejected.tsv")] == ["b", "b"]
+    assert DataDir.read(tmp_path).recos == ["a"] and examine(tmp_path).problems == []
+
+
+def test_warnings_are_no_problems(calls, tmp_path):
+    calls.utt2spk["a-1"] = "z"
+    calls.text = {"a-0": "x"}
+    calls.write(tmp_path)
+    found = examine(tmp_path)
+    assert found.problems == [] and len(found.warnings) == 2
+    assert "not sorted by speaker" in found.warnings[0]
+    assert "7 of 8 utterances have no transcript" in found.warnings[1]
+
+
+def test_audio_is_opened_when_asked_for(tmp_path):
+    audio.write(tmp_path / "a.wav", np.zeros(8000), 8000)
+    audio.write(tmp_path / "c.wav", np.zeros((8000, 3)), 8000)
+    (tmp_path / "wav.scp").write_text("".join(f"{name} {tmp_path}/{name}.wav\n" for name in "abc"))
+    (tmp_path / "reco2dur").write_text("a 1.5\n")
+    assert [problem.id for problem in examine(tmp_path).problems] == []
+    found = examine(tmp_path, open_audio=True)
+    assert [(problem.id, problem.repairable) for problem in found.problems] == [("a", True), ("b", False), ("c", False)]
+    assert "No such file" in str(found.problems[1]) and "3 channels" in str(found.problems[2])
+    assert found.sound.reco2dur == {"a": 1.0}
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    with pytest.raises(AudiolmError, match="nothing sound in it; first problem: .*'a': .* is not audio"):
+        examine(tmp_path, open_audio=True)
+
+
+def test_pipes_are_a_problem_unless_allowed(talk):
+    (talk / "wav.scp").write_text("d-A cat d.wav |\n")
+    with pytest.raises(AudiolmError, match="nothing sound in it; first problem: .*'d-A' is a pipe"):
+        examine(talk)
+    assert examine(talk, allow_pipes=True).problems == []
+
+
+def test_command_line(talk, tmp_path_factory, capsys):
+    assert main(["datadir", "validate", str(talk)]) == 0
+    assert f"{talk}: valid; 1 recordings, 1 utterances, 1 speakers" in capsys.readouterr().out
+    (talk / "text").write_text("".join(f"nobody-{n:02d} x\n" for n in range(30)))
+    assert main(["datadir", "validate", str(talk)]) == 1
+    out, err = capsys.readouterr()
+    assert "problems" in out and "text:20: 'nobody-19' is no utterance" in err and "more" in err
+    assert main(["datadir", "fix", str(talk)]) == 0
+    assert "0 repaired, 30 dropped" in capsys.readouterr().out
+    dest = tmp_path_factory.mktemp("dest")
+    assert main(["datadir", "split", str(talk), "1"]) == 0
+    assert main(["datadir", "subset", str(talk), "1", str(dest / "sub"), "--first"]) == 0
+    assert main(["datadir", "combine", str(dest / "all"), str(talk / "split1/1"), str(dest / "sub")]) == 0
+    assert (dest / "all/wav.scp").read_text() == (talk / "wav.scp").read_text()
+    assert main(["datadir", "subset", str(talk), str(dest / "sub")]) == 1
+    assert "expected DIR N DEST" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_million_entries_validate_in_a_minute(tmp_path):
+    count, recos = 10**6, [f"s{n // 100:05d}-d{n:07d}" for n in range(10**6)]
+    files = {
+        "wav.scp": (f"{reco} /corpus/{reco}.flac\n" for reco in recos),
+        "reco2dur": (f"{reco} 10.50\n" for reco in recos),
+        "segments": (f"{reco}-1 {reco} 1.00 9.00\n" for reco in recos),
+        "text": (f"{reco}-1 one sentence of six words here\n" for reco in recos),
+        "utt2spk": (f"{reco}-1 {reco[:6]}\n" for reco in recos),
+        "ctm": (f"{reco} A 1.00 0.30 one 1.00\n" for reco in recos),
+    }
+    for name, lines in files.items():
+        with open(tmp_path / name, "w") as file:
+            file.writelines(lines)
+    import time
+
+    start = time.process_time()
+    found = examine(tmp_path, keep_times=False)
+    assert time.process_time() - start < 60
+    assert found.problems == [] and found.counts["words"] == count

@@ -1,0 +1,143 @@
+"""Windows of archives: contents, masks, determinism, bad input."""
+
+import numpy as np
+import pytest
+import torch
+
+from audiolm.data.tokens import Meta, TokenReader, TokenWriter
+from audiolm.errors import AudiolmError
+from audiolm.models.moshi.data import DataConfig, MixConfig, Recordings, Windows, delayed_input, window_example
+from audiolm.models.moshi.model import ModelConfig
+from audiolm.models.moshi.system import MoshiConfig, MoshiSystem
+from audiolm.streams.delays import delay
+from audiolm.streams.grid import ABSENT
+from audiolm.train.randomness import Key
+from tests.models.conftest import ENTRIES, LEVELS, RATE, TEXT, model_config
+
+MODEL = model_config()
+LAYOUT = MODEL.layout
+
+
+def windows(dump, **mix) -> Windows:
+    return Windows(DataConfig(str(dump / "train"), str(dump / "dev"), 30, 2, {"asr": MixConfig(**mix)}), MODEL)
+
+
+def test_grid_holds_who_it_should(dump):
+    recordings = Recordings(dump / "train", LAYOUT)
+    codes, text = TokenReader(dump / "train" / "codes", "codes"), TokenReader(dump / "train" / "text", "text")
+    grid = recordings.grid("d2-B", 10, 40)  # 25 frames long
+    assert grid.shape == (LAYOUT.num_streams, 30)
+    assert (grid[0, :15] == text.read("d2-B", 10)[:, 0]).all()
+    assert (grid[LAYOUT.main, :15] == codes.read("d2-B", 10).T).all()
+    assert (grid[LAYOUT.user, :15] == codes.read("d2-A", 10).T).all()
+    assert (grid[:, 15:] == ABSENT).all()
+    alone = recordings.grid("x", 0, 40)  # no text, nobody else
+    assert (alone[0] == ABSENT).all() and (alone[LAYOUT.user] == ABSENT).all() and (alone[LAYOUT.main] >= 0).all()
+
+
+def test_delayed_input_by_hand():
+    grid = np.array([[3, 0, 9], [1, 2, 3], [4, 5, 6], [7, 7, 7], [-1, -1, -1], [-1, -1, -1], [-1, -1, -1]])
+    tokens = delayed_input(LAYOUT, grid, [1, 0, 2, 2, 0, 2, 2])
+    text, entry = TEXT, ENTRIES  # start tokens
+    assert tokens.tolist() == [
+        [text, text, 3, 0, 9, -1],
+        [entry, 1, 2, 3, -1, -1],
+        [entry, entry, entry, 4, 5, 6],
+        [entry, entry, entry, 7, 7, 7],
+        [-1] * 6,
+        [-1] * 6,
+        [-1] * 6,
+    ]
+
+
+def test_examples_are_functions_of_their_key(dump):
+    first, second = windows(dump, text_mask=0.5, own_input_mask=0.25), windows(dump, text_mask=0.5, own_input_mask=0.25)
+    for index in (3, 0, 7):
+        one, two = first(Key(1, index)), second(Key(1, index))
+        assert all((one[name] == two[name]).all() for name in one)
+    assert any((first(Key(1, 0))[n] != first(Key(2, 0))[n]).any() for n in ("tokens", "hidden", "depth_frames"))
+
+
+def test_windows_are_cut_from_the_recordings_and_cover_them(dump):
+    examples = windows(dump)
+    recordings, delays = examples.recordings, MODEL.delays("asr")
+    possible = {}
+    for key in recordings.keys:
+        frames = recordings.num_frames(key)
+        for start in range(frames):
+            tokens = delayed_input(LAYOUT, recordings.grid(key, start, start + 30), delays)[:, :31]
+            possible[tokens.tobytes()] = (key, start)
+    found = [possible[examples(Key(0, index))["tokens"].tobytes()] for index in range(len(examples.windows) * 20)]
+    assert {key for key, _ in found} == set(recordings.keys)
+    starts = [start for key, start in found if key == "d1-A"]
+    assert min(starts) == 0 and max(starts) == 60 + max(delays) - 30  # the end of the delayed text is seen
+
+
+def test_masks_have_their_shares(dump):
+    masked = [
+        windows(dump, text_mask=0.3, user_mask=0.6, own_input_mask=0.25, depth_fraction=0.5)(Key(0, i))
+        for i in range(300)
+    ]
+    two = [e for e in masked if (e["tokens"][LAYOUT.main, 1] >= 0).all()]
+    assert abs(np.mean([e["hidden"].mean() for e in masked]) - 0.25) < 0.03
+    assert not any(e["hidden"][0] for e in masked)
+    assert 0.5 < np.mean([(e["tokens"][LAYOUT.user] == ABSENT).all() for e in two]) < 0.8
+    assert {int(e["depth_frames"].sum()) for e in masked} == {15}
+
+
+def test_bad_archives_are_named(dump):
+    with pytest.raises(AudiolmError, match="expects 4 levels of 8; set model.levels"):
+        Recordings(dump / "train", model_config(levels=4).layout)
+    with pytest.raises(AudiolmError, match="text of 20 ids, the model has 10; raise model.text_vocab"):
+        Recordings(dump / "train", model_config(text_vocab=10).layout)
+    with pytest.raises(AudiolmError, match="tokens were made by codec, the model in use is other"):
+        Recordings(dump / "train", LAYOUT, codec="other")
+    with TokenWriter(dump / "dev" / "text", "text", 1, Meta(RATE, (TEXT,), "tokenizer")) as writer:
+        writer.write("d1-A", np.full((59, 1), 3))
+    with pytest.raises(AudiolmError, match="'d1-A' has 60 frames of codes, its text 59"):
+        Recordings(dump / "dev", LAYOUT).grid("d1-A", 0, 10)
+    with TokenWriter(dump / "dev" / "text", "text", 1, Meta(25, (TEXT,), "tokenizer")) as writer:
+        writer.write("d1-A", np.full((60, 1), 3))
+    with pytest.raises(AudiolmError, match="codes have 12.5 frames a second, text 25"):
+        Recordings(dump / "dev", LAYOUT)
+
+
+def test_config_mistakes_are_named():
+    mix = {"asr": MixConfig()}
+    with pytest.raises(AudiolmError, match="unknown task 'ars'; did you mean 'asr'"):
+        MoshiConfig(MODEL, DataConfig(mix={"ars": MixConfig()}))
+    with pytest.raises(AudiolmError, match="no task to train"):
+        MoshiConfig(MODEL, DataConfig(mix={}))
+    with pytest.raises(AudiolmError, match="window of 4 frames, but task 'asr' delays a stream by 4"):
+        MoshiConfig(MODEL, DataConfig(frames=4, mix=mix))
+
+
+def test_weights_remember_codec_and_tokenizer(dump):
+    config = MoshiConfig(MODEL, DataConfig(str(dump / "train"), str(dump / "dev"), 30, 2, {"asr": MixConfig()}))
+    system = MoshiSystem(config)
+    system.examples()
+    later = MoshiSystem(config)
+    later.load_init(system.export_state())
+    later.examples()
+    with TokenWriter(dump / "train" / "codes", "codes", 1, Meta(RATE, (ENTRIES,) * LEVELS, "another")) as writer:
+        writer.write("d1-A", np.zeros((60, LEVELS), np.int64))
+    with pytest.raises(AudiolmError, match="trained on tokens of another codec than another"):
+        later.examples()
+
+
+def test_task_order_does_not_matter():
+    swapped = ModelConfig(TEXT, tasks=dict(reversed(MODEL.tasks.items())))
+    assert (
+        [swapped.task_index(t) for t in ("asr", "dialogue", "tts")]
+        == [0, 1, 2]
+        == [MODEL.task_index(t) for t in ("asr", "dialogue", "tts")]
+    )
+
+
+def test_same_window_for_every_task_differs_by_delay_only(dump):
+    recordings = Recordings(dump / "train", LAYOUT)
+    for task in MODEL.tasks:
+        tokens = window_example(recordings, MODEL, task, "d1-A", 5, 20)["tokens"]
+        delayed, valid = delay(recordings.grid("d1-A", 5, 25), MODEL.delays(task))
+        assert (tokens[:, 1:] == delayed[:, :20])[valid[:, :20]].all()
+    assert torch.is_tensor(torch.from_numpy(tokens))

@@ -1,0 +1,32 @@
+import json
+import xml.etree.ElementTree as ElementTree
+
+from audiolm.report.curves import chart, panels, read_metrics
+
+
+def test_metrics_are_read_by_name(tmp_path):
+    lines = [{"step": 10, "seconds": 1.0, "mel": 0.5}, {"step": 20, "mel": None}, {"step": 20, "valid/mel": 0.4}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_metrics(tmp_path / "metrics.jsonl") == {"mel": [(10, 0.5)], "valid/mel": [(20, 0.4)]}
+
+
+def test_what_belongs_together_shares_a_chart():
+    series = [(1, 2.0), (2, 1.0)]
+    names = ["loss/main", "loss", "valid/loss", "usage1", "usage2", "valid/asr/main1", "lr/main", "grad_norm/main"]
+    charts = panels({name: series for name in names})
+    assert set(charts) == {"loss", "usage, training", "asr/main, validation"}
+    assert set(charts["loss"]) == {"training", "validation"}
+    assert set(charts["usage, training"]) == {"level 1", "level 2"}
+
+
+def test_charts_are_well_formed_and_inside_their_box():
+    for lines in (
+        {"training": [(10, 3.0), (20, 0.001)], "validation": [(20, 0.5)]},
+        {"level 1": [(0, 2.0)]},
+        {"a < b": [(1, -1.0), (5, 4.0)]},
+    ):
+        figure = ElementTree.fromstring(chart("loss & more", lines))
+        for path in figure.iter("path"):
+            for point in path.get("d")[1:].split("L"):
+                x, y = point.split()[0], point.split()[1].split("H")[0]
+                assert 0 <= float(x) <= 340 and 0 <= float(y) <= 200

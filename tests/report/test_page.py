@@ -1,0 +1,120 @@
+"""The whole page, from a small recipe directory: a dialogue of noise, its text stream, generated speech, scores."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from audiolm.commands.main import main
+from audiolm.data import audio
+from audiolm.data.datadir import DataDir
+from audiolm.data.tables import Segment, Turn, Word, write_rttm
+from audiolm.data.tokens import Meta, TokenWriter
+from audiolm.report.page import Report
+from audiolm.report.timeline import read_channels, timeline
+from audiolm.score.record import Score
+from audiolm.text.tokenizer import EPAD, PAD, Tokenizer, train_tokenizer
+
+FS, SECONDS, RATE = 8000, 4, 12.5
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Checker(HTMLParser):
+    """Notes tags that are not closed in order, and everything that a browser would fetch."""
+
+    def __init__(self):
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.fetched += [value for name, value in attrs if name in ("src", "href", "action", "poster", "srcset")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    work = tmp_path_factory.mktemp("work")
+    rng = np.random.default_rng(0)
+    data = DataDir()
+    for channel, number, word in (("A", "1", "one"), ("B", "2", "two")):
+        path = work / f"d-{channel}.flac"
+        audio.write(path, rng.uniform(-0.3, 0.3, FS * SECONDS).astype(np.float32), FS)
+        reco = f"d-{channel}"
+        data.wav[reco], data.reco2dur[reco], data.reco2file_and_channel[reco] = str(path), SECONDS, ("d", channel)
+        data.segments[f"s{channel}-{reco}"] = Segment(reco, 0.5, 1.5)
+        data.text[f"s{channel}-{reco}"], data.utt2spk[f"s{channel}-{reco}"] = word, f"s{channel}"
+        data.rttm = [*data.rttm, Turn("d", number, 0.5, 1.0, f"s{channel}")]
+        data.ctm = [*data.ctm, Word("d", channel, 0.5, 0.4, word)]
+    dump = work / "dump" / "test"
+    data.write(work / "data" / "test")
+    data.write(dump / "audio")
+    write_rttm(dump / "diarize" / "rttm", [Turn("d", "1", 0.4, 1.2, "1"), Turn("d", "2", 0.6, 0.9, "2")])
+    tokenizer = train_tokenizer(["one two three"], 300)
+    tokenizer.save(work / "exp" / "tokenizer")
+    text = np.full((int(SECONDS * RATE), 1), PAD)
+    with TokenWriter(dump / "text", "text", meta=Meta(RATE, (300,), tokenizer.checksum)) as writer:
+        for reco, word in (("d-A", "one"), ("d-B", "two")):
+            text[5:7, 0] = EPAD, tokenizer.encode_word(word)[0]
+            writer.write(reco, text)
+    exp = work / "exp" / "lm_1"
+    data.write(exp / "generate" / "asr")
+    heard = [{"id": "d-A", "words": [[0.5, "one"]]}, {"id": "d-B", "words": [[0.5, "three"]]}]
+    said = [{"id": "d-A", "text": "one <i>", "words": [[0.5, "one"]]}]
+    continued = [{"id": "d-A", "source": "d", "prompt": 1.0, "words": [[0.5, "one"], [2.0, "three"]]}]
+    for mode, items in (("asr", heard), ("tts", said), ("continue", continued)):
+        data.write(exp / "generate" / mode)
+        (exp / "generate" / mode / "meta.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    metrics = [{"step": 10, "seconds": 5.0, "loss/main": 3.0}, {"step": 20, "seconds": 9.0, "loss/main": 2.0}]
+    (exp / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in metrics))
+    (exp / "config.yaml").write_text("system: moshi\n")
+    fields = {"unit": "%", "protocol": "counted", "backend": "none", "checksum": "", "data": "test", "count": 2}
+    Score("wer_asr", 50.0, baseline=100.0, baseline_name="silence", **fields).write(exp / "scores")
+    return work
+
+
+def test_the_page_is_whole_and_fetches_nothing(work, capsys):
+    assert main(["report", "--dir", str(work), "--title", "Noise & words"]) == 0
+    page = (work / "report.html").read_text()
+    checker = Checker()
+    checker.feed(page)
+    assert not checker.open
+    assert checker.fetched and all(link.startswith(("data:", "#")) for link in checker.fetched)
+    assert not re.search(r"url\(|@import|https?://", page), "a reference to the outside"
+    assert "<title>Noise &amp; words</title>" in page and "one &lt;i&gt;" in page
+    for shown in ("<del>two</del> <ins>three</ins>", "<s>one</s> three", "50.0", "lm_1", "system: moshi", "20 steps"):
+        assert shown in page
+    assert "dump/test/codes" in page.partition("<footer>")[2], "what is missing is named"
+    assert "open it in a browser" in capsys.readouterr().out
+
+
+def test_the_timeline_has_a_cell_for_every_frame(work):
+    file, channels = read_channels(work, "test")
+    assert file == "d" and [channel.name for channel in channels] == ["A", "B"]
+    html = timeline(channels, Tokenizer.load(work / "exp" / "tokenizer"), file)
+    frames = int(SECONDS * RATE)
+    assert html.count('<rect class="cell-word') == html.count('<rect class="cell-epad') == 2
+    assert html.count('<rect class="cell-pad') == 2 * frames - 4
+    assert html.count('<rect class="found"') == html.count('<rect class="turn') == 2
+    assert "frame 6: ▁one" in html
+
+
+def test_an_empty_recipe_is_an_error(tmp_path):
+    (tmp_path / "data").mkdir()
+    assert main(["report", "--dir", str(tmp_path)]) == 1
+
+
+def test_sections_without_files_are_left_out(work):
+    report = Report(work, "test", work / "exp" / "codec", work / "exp" / "tokenizer")
+    page = report.page("x")
+    assert 'id="codebooks"' not in page and 'id="dialogue"' in page
+    assert "exp/*/generate/unconditional" in report.missing

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from audiolm.data.tokens import Meta, TokenWriter
+from audiolm.errors import AudiolmError
+from audiolm.score import codebooks, pad_share
+from audiolm.score.lm_loss import unigram_loss
+from audiolm.score.signal_quality import mel_distance, pesq, si_sdr, stoi
+from audiolm.text.tokenizer import EPAD, PAD
+
+
+def test_codebook_use_by_hand(tmp_path):
+    with TokenWriter(tmp_path / "codes", "codes", meta=Meta(12.5, (4, 16), "f" * 16)) as writer:
+        writer.write("a", np.array([[0, 5], [1, 5], [0, 5]]))
+        writer.write("b", np.array([[1, 5]]))
+    scores = {score.metric: score for score in codebooks.score(tmp_path, "test")}
+    assert scores["codebook_perplexity_1"].value == pytest.approx(2)  # two entries, equally often
+    assert scores["codebook_perplexity_2"].value == pytest.approx(1)
+    assert scores["codebook_perplexity_1"].details == {"entries chosen at least once, %": 50.0}
+    assert scores["bitrate"].value == pytest.approx(12.5 * (2 + 4))
+    assert scores["bitrate"].count == 4
+
+
+def test_pad_share_by_hand(tmp_path):
+    with TokenWriter(tmp_path / "text", "text", meta=Meta(12.5, (8,), "f" * 16)) as writer:
+        writer.write("a", np.array([[PAD], [EPAD], [4], [5], [PAD]]))
+        writer.write("b", np.array([[PAD], [PAD], [PAD]]))
+    [score] = pad_share.score(tmp_path, "test")
+    assert score.value == pytest.approx(100 * 6 / 8)
+    assert score.details == {"epad": 1, "pieces": 2, "frames": 8}
+    with TokenWriter(tmp_path / "text", "text", meta=Meta(12.5, (8,), "f" * 16)) as writer:
+        writer.write("a", np.array([[1]]))  # BOS
+    with pytest.raises(AudiolmError, match="'a' has 1 frames, but 0 PAD"):
+        pad_share.score(tmp_path, "test")
+
+
+def test_unigram_loss_leaves_out_what_is_no_token():
+    log_probs = np.log([0.5, 0.25, 0.25])
+    assert unigram_loss(np.array([0, 1, -1, 3, 0]), log_probs) == pytest.approx(2 * np.log(2) + np.log(4))
+
+
+def test_si_sdr_by_hand():
+    original = np.array([1, -1, 1, -1], np.float32)
+    error = np.array([1, 1, -1, -1], np.float32)  # orthogonal
+    assert si_sdr(original, 3 * original + 0.3 * error) == pytest.approx(20)  # 10 log10(9 · 4 / (0.09 · 4))
+    assert si_sdr(original, -0.1 * original) == pytest.approx(si_sdr(original, original), abs=25)  # no sign, no level
+
+
+def test_mel_distance_of_a_level_change_is_that_change():
+    noise = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
+    assert mel_distance(noise, noise, 8000) == 0
+    assert mel_distance(noise, noise / 2, 8000) == pytest.approx(6.02, abs=0.05)
+
+
+def test_speech_in_noise_is_worse_speech(shared_data):
+    from audiolm.data import audio
+
+    wav = audio.read(str(next((shared_data / "librispeech_train_clean_100").rglob("*.flac"))), fs=8000)[: 4 * 8000]
+    noise = np.random.default_rng(0).normal(0, 1, len(wav)).astype(np.float32)
+    noisy = [wav + level * noise for level in (0.003, 0.03)]
+    for measure in (lambda a, b: pesq(a, b, 8000), lambda a, b: stoi(a, b, 8000)):
+        assert measure(wav, wav) > measure(wav, noisy[0]) > measure(wav, noisy[1])
+    assert stoi(wav, wav, 8000) == pytest.approx(1, abs=1e-3)
+    assert pesq(wav, wav, 8000) == pytest.approx(4.55, abs=0.01)

@@ -1,0 +1,79 @@
+"""The house rules that a test can hold: imports go down only, start-up stays light, every verb has help."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import audiolm
+from audiolm.commands.main import VERBS, main
+
+ROOT = Path(audiolm.__file__).parent
+
+# From the top of the house to its foundation; rooms of one layer may import each other.
+LAYERS = [
+    {"commands"},
+    {"serve", "report", "score", "simulate"},
+    {"models"},
+    {"lm", "codec", "units", "render", "annotate"},
+    {"recognizer", "encoders", "corpora"},
+    {"train", "streams", "text", "data", "nn"},
+    {"jobs"},
+    {"errors", "__init__"},
+]
+FLOOR = {room: len(LAYERS) - level for level, rooms in enumerate(LAYERS) for room in rooms}
+HEAVY = {"torch", "numpy", "lightning", "espnet2", "transformers", "matplotlib", "pyannote", "scipy", "sentencepiece"}
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """Rooms of audiolm that the file imports, at its top or inside functions."""
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        rooms |= {name.split(".")[1] for name in names if name.startswith("audiolm.")}
+    return rooms & FLOOR.keys()
+
+
+def test_every_room_has_a_place_in_the_house():
+    rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and (path / "__init__.py").exists()}
+    assert rooms <= FLOOR.keys()
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_down_only(path):
+    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    upwards = {other for other in imported_rooms(path) if FLOOR[other] > FLOOR[room]}
+    assert not upwards, f"{path} ({room}) imports {upwards}, which stand above it"
+    if room == "codec":
+        assert "lm" not in imported_rooms(path)
+
+
+@pytest.mark.parametrize("code", ["import audiolm", "from audiolm.commands.main import main; main(['--help'])"])
+def test_start_up_imports_nothing_heavy(code):
+    probe = f"{code}\nimport sys\nprint('LOADED', *sorted(set(sys.modules) & {HEAVY!r}))"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "LOADED"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb, capsys):
+    with pytest.raises(SystemExit) as stop:
+        raise SystemExit(main([verb, "--help"]))
+    assert not stop.value.code
+    assert "usage:" in capsys.readouterr().out
+
+
+def test_misspelt_verb_names_the_nearest(capsys):
+    assert main(["dairize"]) == 2
+    assert "unknown verb 'dairize'; did you mean 'diarize'?" in capsys.readouterr().err
+
+
+def test_unknown_attribute_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'load_kodec'"):
+        audiolm.load_kodec  # noqa: B018

@@ -1,0 +1,206 @@
+"""Schedules, averages, optimizers, draws, loading and precision, each by itself."""
+
+import doctest
+import importlib
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from toy_systems import Gan, Line, LineConfig, LineExamples
+
+from audiolm.train import devices
+from audiolm.train.checkpoint import own_tensors, set_tensors, unshared
+from audiolm.train.config import OptimizerConfig
+from audiolm.train.ema import EMA
+from audiolm.train.loader import batches, key_lists
+from audiolm.train.logs import Meter, NotFinite, truncate_metrics
+from audiolm.train.optim import make_optimizers
+from audiolm.train.randomness import Key, seed_torch
+from audiolm.train.schedule import learning_rate
+from audiolm.train.system import decay_matrices, frozen
+
+
+@pytest.mark.parametrize("module", "system randomness schedule schema options loader".split())
+def test_examples_in_docstrings(module):
+    assert doctest.testmod(importlib.import_module(f"audiolm.train.{module}")).failed == 0
+
+
+def test_schedules_by_hand():
+    cosine = OptimizerConfig(lr=2.0, min_lr=0.5, warmup=4, schedule="cosine")
+    rates = [learning_rate(cosine, step, max_steps=12) for step in (0, 3, 4, 6, 8, 12, 99)]
+    quarter = 0.5 + 1.5 * (1 + math.sqrt(0.5)) / 2
+    assert rates == pytest.approx([0.5, 2.0, 2.0, quarter, 1.25, 0.5, 0.5])
+    linear = OptimizerConfig(lr=2.0, schedule="linear", decay_steps=4)
+    assert [learning_rate(linear, step, 100) for step in range(6)] == pytest.approx([2.0, 1.5, 1.0, 0.5, 0, 0])
+    constant = OptimizerConfig(lr=2.0, warmup=2)
+    assert [learning_rate(constant, step, 3) for step in range(4)] == [1.0, 2.0, 2.0, 2.0]
+
+
+def test_ema_by_hand():
+    module = torch.nn.Linear(1, 1, bias=False)
+    module.weight.data.fill_(1.0)
+    ema = EMA(module, decay=0.25)
+    module.weight.data.fill_(2.0)
+    ema.update(0)  # decay 1 / 10
+    assert ema.state()["weight"].item() == pytest.approx(0.1 * 1 + 0.9 * 2)
+    module.weight.data.fill_(4.0)
+    ema.update(99)  # decay 0.25
+    assert ema.state()["weight"].item() == pytest.approx(0.25 * 1.9 + 0.75 * 4)
+    with ema.applied():
+        assert module.weight.item() == pytest.approx(3.475)
+    assert module.weight.item() == 4.0 and ema.state()["weight"].item() == pytest.approx(3.475)
+
+
+def test_optimizer_scales_clips_and_decays():
+    class Two(Line):
+        def parameter_groups(self):
+            return {
+                "main": [
+                    {"params": [self.out.weight], "lr_scale": 0.5},
+                    {"params": [self.out.bias], "weight_decay": 0.5},
+                ]
+            }
+
+    system = Two(LineConfig())
+    config = OptimizerConfig(lr=0.1, clip=1.0, weight_decay=0.0)
+    optimizer = make_optimizers(system, {"main": config}, max_steps=10)["main"]
+    weight, bias = system.out.weight.detach().clone(), system.out.bias.detach().clone()
+    system.out.weight.grad, system.out.bias.grad = torch.full((1, 8), 3.0), torch.full((1,), 4.0)
+    norm = optimizer.step(0)
+    assert norm.item() == pytest.approx(math.sqrt(8 * 9 + 16))
+    torch.testing.assert_close(system.out.bias.grad, torch.tensor([4.0]) / norm)
+    # The first step of Adam is lr in the direction of the gradient.
+    torch.testing.assert_close(system.out.weight.detach(), weight - 0.05)
+    torch.testing.assert_close(system.out.bias.detach(), bias * (1 - 0.1 * 0.5) - 0.1)
+
+
+def test_optimizer_state_goes_by_name():
+    source, target = Line(LineConfig()), Line(LineConfig())
+    optimizers = [make_optimizers(s, {"main": OptimizerConfig()}, 10)["main"] for s in (source, target)]
+    for p in source.parameters():
+        p.grad = torch.randn_like(p)
+    optimizers[0].step(0)
+    state = optimizers[0].state()
+    assert set(state) >= {"exp_avg/net.0.weight", "exp_avg_sq/out.bias", "step/out.weight"}
+    optimizers[1].load(state)
+    assert all(torch.equal(tensor, optimizers[1].state()[name]) for name, tensor in state.items())
+
+
+def test_decay_matrices_leaves_vectors_and_frozen_out():
+    module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.LayerNorm(3), torch.nn.Linear(3, 1))
+    module[2].weight.requires_grad_(False)
+    matrices, vectors = decay_matrices(module, lr_scale=2.0)
+    assert [tuple(p.shape) for p in matrices["params"]] == [(3, 2)]
+    assert len(vectors["params"]) == 4 and vectors["weight_decay"] == 0.0 and vectors["lr_scale"] == 2.0
+
+
+def test_frozen_passes_gradients_through():
+    system = Gan(LineConfig())
+    x = torch.ones(3, 4)
+    with frozen(system.critic):
+        loss = system.critic(system.generator(x)).sum()
+    loss.backward()
+    assert all(p.grad is None and p.requires_grad for p in system.critic.parameters())
+    assert system.generator.weight.grad is not None
+
+
+def test_draws_depend_on_every_part_of_the_key():
+    draws = {
+        Key(seed, index).rng(name).integers(2**62) for seed in (0, 1) for index in (0, 1, 2**40) for name in ("a", "b")
+    }
+    assert len(draws) == 12
+    assert Key(3, 5).rng("crop").integers(2**62) == Key(3, 5).rng("crop").integers(2**62)
+
+
+def test_draws_never_change():
+    """Results of earlier releases stay reproducible."""
+    assert Key(0, 0).rng("crop").integers(1000, size=3).tolist() == [346, 260, 424]
+    assert [Key(0, index).item(5) for index in range(5)] == [3, 2, 1, 0, 4]
+
+
+@given(st.integers(1, 50), st.integers(0, 5), st.integers(0, 2**31))
+def test_every_epoch_has_every_item_once(count, epoch, seed):
+    indices = range(epoch * count, (epoch + 1) * count)
+    assert sorted(Key(seed, index).item(count) for index in indices) == list(range(count))
+
+
+def test_seed_torch_is_a_function_of_its_words():
+    def draws(*words):
+        seed_torch(*words)
+        return torch.rand(2).tolist(), np.random.rand()
+
+    assert draws(0, 1, 2) == draws(0, 1, 2)
+    assert draws(0, 1, 2) != draws(0, 2, 1)
+
+
+@given(st.sampled_from([1, 2, 4]), st.sampled_from([1, 2]), st.integers(0, 3), st.integers(0, 3))
+def test_ranks_and_parts_see_the_same_examples(world, accumulate, first, count):
+    def of_step(world, accumulate):
+        lists = [list(key_lists(7, range(first, first + count), 8, accumulate, rank, world)) for rank in range(world)]
+        per_step = [lists[r][s * accumulate + a] for s in range(count) for a in range(accumulate) for r in range(world)]
+        return [key.index for keys in per_step for key in keys]
+
+    assert of_step(world, accumulate) == of_step(1, 1) == list(range(first * 8, (first + count) * 8))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_come_in_order_and_close_early(workers):
+    with batches(LineExamples(4), key_lists(0, range(1000), 4), workers) as ahead:
+        seen = [next(ahead)["index"].tolist() for _ in range(5)]
+    assert seen == [[4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3] for i in range(5)]
+
+
+def test_tied_weights_are_kept_once_and_written_twice():
+    class Tied(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = torch.nn.Linear(2, 2, bias=False)
+            self.b = torch.nn.Linear(2, 2, bias=False)
+            self.b.weight = self.a.weight
+            self.register_buffer("count", torch.zeros(()))
+
+    module = Tied()
+    assert list(own_tensors(module)) == ["count", "a.weight"]
+    set_tensors(module, {"a.weight": torch.eye(2), "count": torch.tensor(3.0)})
+    assert torch.equal(module.b.weight, torch.eye(2)) and module.count == 3
+    written = unshared(module.state_dict())
+    assert set(written) == {"a.weight", "b.weight", "count"}
+    assert written["a.weight"].data_ptr() != written["b.weight"].data_ptr()
+
+
+def test_meter_waits_and_names_the_step():
+    meter = Meter(lambda values: values, torch.device("cpu"))
+    meter.add(0, {"loss/main": torch.tensor(1.0), "share": torch.tensor(math.nan)})
+    meter.add(1, {"loss/main": torch.tensor(3.0), "acc": torch.tensor(2)})
+    meter.flush()
+    means = meter.means()
+    assert means["loss/main"] == 2.0 and means["acc"] == 2.0 and math.isnan(means["share"])
+    meter.add(2, {"loss/main": torch.tensor(1.0), "grad_norm/main": torch.tensor(math.inf)})
+    meter.add(3, {"loss/main": torch.tensor(1.0)})
+    with pytest.raises(NotFinite, match="step 3 is not finite: loss/main 1, grad_norm/main inf"):
+        meter.flush()
+
+
+def test_metrics_are_cut_after_the_checkpoint(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    kept = [{"step": 1}, {"step": 2, "valid/loss": 1.0}]
+    path.write_text("\n".join(map(json.dumps, [*kept, {"step": 3}])) + '\n{"step": 3, "va')
+    truncate_metrics(path, 5)
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2, 3]
+    truncate_metrics(path, 2)
+    assert [json.loads(line) for line in path.read_text().splitlines()] == kept
+
+
+def test_precision_follows_the_processor(tmp_path, monkeypatch):
+    cpuinfo = tmp_path / "cpuinfo"
+    for flags, has in {"fpu avx512f avx512_bf16": True, "fpu amx_bf16": True, "fpu avx512f": False}.items():
+        cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+        assert devices.cpu_has_bf16(cpuinfo) is has
+    assert not devices.cpu_has_bf16(tmp_path / "none")
+    monkeypatch.setattr(devices, "cpu_has_bf16", lambda: True)
+    assert devices.choose_precision("auto", "cpu") == "bf16"
+    assert devices.choose_precision("fp32", "cpu") == "fp32"

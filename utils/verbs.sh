@@ -1,0 +1,37 @@
+# shellcheck shell=bash disable=SC2154 # the recipe sets dir, sets, nj, cmd …
+# How the stages of a recipe call audiolm's verbs. They use the recipe's options dir, sets, nj, ngpu, max_rejected, and cmd
+# (cmd.sh): where and how widely a verb runs is no part of its result, so a stage's command line does not name these.
+
+# One array verb over the sets, then its parts joined and counted.
+each_set() { # [--sets "NAME …"] [--gpu] VERB [OPTION…]
+  local over=$sets jobs=$nj gpu=() log
+  if [[ $1 == --sets ]]; then over=$2; shift 2; fi
+  if [[ $1 == --gpu ]]; then # one GPU a job where there are any, else the cores as for other verbs
+    shift
+    gpu=(--gpu 0)
+    if ((ngpu > 0)); then jobs=$ngpu gpu=(--gpu 1); fi
+  fi
+  local verb=$1
+  shift
+  log=$dir/log/$verb.${over// /_}
+  # shellcheck disable=SC2086 # cmd and the names of sets are lists of words
+  $cmd "${gpu[@]}" JOB=1:"$jobs" "$log.JOB.log" \
+    audiolm "$verb" --dir "$dir" --sets $over --job JOB --num_jobs "$jobs" "$@"
+  # shellcheck disable=SC2086
+  audiolm merge --dir "$dir" --sets $over --kind "$verb" --num_jobs "$jobs" --max_rejected "$max_rejected"
+}
+
+# A verb as one job, on the GPUs where there are any.
+once() { # VERB [OPTION…]
+  $cmd --gpu "$ngpu" "$dir/log/$1.log" audiolm "$@"
+}
+
+# Train a model into exp/NAME. A training that was interrupted goes on; one with other options or on other data is moved
+# to $dir/old first (audiolm/jobs/claim.py).
+train() { # NAME [OPTION…]
+  local name=$1 exp=$dir/exp/$1
+  shift
+  python3 -m audiolm.jobs.claim --dir "$dir" "$exp" "$@"
+  $cmd --gpu "$ngpu" "$dir/log/train_$name.log" \
+    audiolm train --exp "$exp" --trainer.devices "$((ngpu > 1 ? ngpu : 1))" "$@"
+}
