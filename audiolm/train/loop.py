@@ -16,7 +16,7 @@ from audiolm.errors import AudiolmError
 from audiolm.train import checkpoint
 from audiolm.train.checkpoint import Checkpoints
 from audiolm.train.config import TrainConfig
-from audiolm.train.devices import make_fabric
+from audiolm.train.devices import choose_accelerator, choose_precision, make_fabric
 from audiolm.train.ema import EMA
 from audiolm.train.experiment import check_config, finished_step, locked, write_config
 from audiolm.train.loader import batches, key_lists
@@ -62,6 +62,7 @@ class Trainer:
 
     def __init__(self, run: TrainConfig, exp_dir: Path, fabric: "Fabric"):
         self.run, self.config, self.exp_dir, self.fabric = run, run.trainer, exp_dir, fabric
+        self.precision = choose_precision(self.config.precision, choose_accelerator(self.config.accelerator))
         self.checkpoints = Checkpoints(exp_dir, self.config.min_free_disk)
         seed_torch(self.config.seed, "initial weights")
         self.system = system_class(run.system)(run.config)
@@ -126,7 +127,8 @@ class Trainer:
         for part in range(parts):
             batch = self._to_device(next(ahead))
             with self.fabric.no_backward_sync(self.module, enabled=part < parts - 1):
-                losses, metrics = self.module.losses(batch, step)
+                with self._autocast():
+                    losses, metrics = self.module.losses(batch, step)
                 named.update(dict.fromkeys(losses))
                 total = sum(losses.values())
                 self.fabric.backward(total / parts if parts > 1 else total)
@@ -184,7 +186,7 @@ class Trainer:
         rank, world = self.fabric.global_rank, self.fabric.world_size
         self.system.eval()
         sums: dict[str, list[tuple[Any, Any]]] = {}
-        with self.ema.applied() if self.ema else nullcontext(), self.fabric.autocast():
+        with self.ema.applied() if self.ema else nullcontext(), self._autocast():
             for index, batch in enumerate(self.system.validation_batches()):
                 if index % world == rank:
                     for name, pair in self.system.validate(self._to_device(batch)).items():
@@ -289,6 +291,9 @@ class Trainer:
         if error:
             raise error
 
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
     def _to_device(self, batch: Batch) -> Batch:
         return batch if self.fabric.device.type == "cpu" else self.fabric.to_device(batch)
 
@@ -301,7 +306,7 @@ class Trainer:
                 device=fabric.device,
                 ranks=fabric.world_size,
                 threads=torch.get_num_threads(),
-                precision=fabric._precision.precision,
+                precision=self.precision,
                 system=type(system).__name__,
                 parameters=f"{sum(p.numel() for p in self.parameters):,}",
             )

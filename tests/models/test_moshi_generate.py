@@ -40,6 +40,16 @@ def teacher_forced(model, grid: np.ndarray, task: str) -> np.ndarray:
     return undelay(best.numpy(), delays[: best.shape[1]]) if len(delays) == best.shape[1] else best.numpy()
 
 
+@torch.no_grad()
+def code_logits(model, grid: np.ndarray, task: str) -> torch.Tensor:
+    """Teacher-forced logits of all codes on the delayed grid, [K, B, T', entries]."""
+    config = model.config
+    delayed = torch.from_numpy(np.stack([delayed_input(config.layout, one, config.delays(task)) for one in grid]))
+    states = model(delayed[:, :, :-1], torch.full((len(grid),), config.task_index(task)))
+    logits = model.depth(states.flatten(0, 1), delayed[:, :, 1:].transpose(1, 2).flatten(0, 1))
+    return logits.unflatten(1, (len(grid), -1))
+
+
 @pytest.mark.parametrize("task", ["dialogue", "asr", "tts"])
 @pytest.mark.parametrize("given", ["nothing", "prompt", "audio", "text"])
 @pytest.mark.parametrize("text_hold", [True, False])
@@ -58,6 +68,26 @@ def test_greedy_streaming_equals_teacher_forcing(task, given, text_hold):
     assert (filled[~is_open] == grid[~is_open]).all()
     assert len(np.unique(filled[is_open])) > 4  # it is not stuck on one token
     assert (teacher_forced(model, filled, task)[is_open] == filled[is_open]).all()
+
+
+@pytest.mark.parametrize("guidance", [0.0, 2.5])
+@pytest.mark.parametrize("text_hold", [True, False])
+def test_guidance_mixes_the_logits_with_and_without_text(guidance, text_hold):
+    model = make_model(text_hold=text_hold)
+    grid = random_grid(2)
+    grid[:, 1:] = TO_GENERATE
+    filled = complete(model, grid, "tts", GREEDY, GREEDY, guidance=guidance)
+    textless = filled.copy()
+    textless[:, 0] = ABSENT
+    with_text, without = (code_logits(model, one, "tts") for one in (filled, textless))
+    best = (without + guidance * (with_text - without)).argmax(dim=-1)  # [K, B, T']
+    delays = model.config.delays("tts")
+    assert (undelay(best.transpose(0, 1).numpy(), delays[1:]) == filled[:, 1:])[..., : FRAMES - 1].all()
+    plain = complete(model, grid, "tts", GREEDY, GREEDY)
+    assert (filled != plain).any()
+    if guidance == 0:
+        grid[:, 0] = ABSENT
+        assert (complete(model, grid, "tts", GREEDY, GREEDY)[:, 1:] == filled[:, 1:]).all()
 
 
 def test_absent_user_and_main_only_model():

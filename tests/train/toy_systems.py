@@ -88,6 +88,24 @@ class Line(System):
         return {"loss": ((self(batch["x"]) - batch["y"]).square().sum(), len(batch["y"]))}
 
 
+class Types(Line):
+    """Tells in its metrics which types it computes in: 1 where its input is float32, its products bfloat16."""
+
+    def losses(self, batch, step):
+        losses, metrics = super().losses(batch, step)
+        return losses, metrics | self._types(batch)
+
+    def validate(self, batch):
+        return {name: (value, 1) for name, value in self._types(batch).items()} | super().validate(batch)
+
+    def _types(self, batch):
+        products = self.net[0](batch["x"]).dtype
+        return {
+            "input_fp32": torch.tensor(float(batch["x"].dtype == torch.float32)),
+            "product_bf16": torch.tensor(float(products == torch.bfloat16)),
+        }
+
+
 class Gan(System):
     """A generator of numbers against a critic that joins at step 5; a buffer counts, noise comes from torch."""
 

@@ -23,12 +23,14 @@ class Drawing:
         codes, text: sampling of the two kinds.
         seed: of all draws.
         batch: slots.
+        guidance: of codes by text, in speech (:class:`~audiolm.models.moshi.generate.MoshiStream`); 1 = off.
     """
 
     codes: Sampling = field(default_factory=Sampling)
     text: Sampling = field(default_factory=Sampling)
     seed: int = 0
     batch: int = 64
+    guidance: float = 1.0
 
 
 def recognise(model: MoshiModel, grids: Sequence[np.ndarray], batch: int = 64, task: str = "asr") -> list[np.ndarray]:
@@ -83,7 +85,8 @@ def speak(
             stacked[row, : layout.main.stop, : longest[index]] = TO_GENERATE
             if users is not None:
                 stacked[row, layout.user, : longest[index]] = users[index].T
-        generator = torch.Generator(device).manual_seed(drawing.seed + number)
+        seed = drawing.seed + number
+        generator = torch.Generator(device).manual_seed(seed)
         policy = SpeakWords([words[i] for i in indices], drawing.text, pacing, generator, device)
 
         def finished(step: int, policy: SpeakWords = policy) -> bool:
@@ -91,7 +94,7 @@ def speak(
                 return False
             return step > int(policy.last_frame.max()) + tail + max(delays)
 
-        filled = complete(model, stacked, task, drawing.codes, drawing.text, drawing.seed + number, policy, finished)
+        filled = complete(model, stacked, task, drawing.codes, drawing.text, seed, policy, finished, drawing.guidance)
         for row, index in enumerate(indices):
             end = longest[index] if users is not None else int(policy.last_frame[row]) + 1 + tail
             grids[index] = filled[row, :, :end]

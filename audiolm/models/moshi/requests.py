@@ -148,5 +148,6 @@ def _drawn(drawing: Drawing) -> dict[str, float | int]:
         "temperature": drawing.codes.temperature,
         "text_temperature": drawing.text.temperature,
         "top_k": drawing.codes.top_k,
+        "guidance": drawing.guidance,
         "seed": drawing.seed,
     }
