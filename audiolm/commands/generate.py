@@ -37,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text_temperature", type=float, default=0.7, help="of text in conversations")
     parser.add_argument("--tts_temperature", type=float, default=0.6, help="of codes and pauses in tts")
     parser.add_argument(
+        "--tts_acoustic_temperature", type=float, help="of the acoustic levels in tts (default: --tts_temperature)"
+    )
+    parser.add_argument(
         "--guidance", type=float, default=1.0, help="tts: of codes by text, for models trained with text_mask; 1 = off"
     )
     parser.add_argument("--top_k", type=int, default=0, help="draw among the k likeliest tokens; 0 = all")
@@ -72,7 +75,8 @@ def run(args: argparse.Namespace) -> None:
         Sampling(args.temperature, args.top_k), Sampling(args.text_temperature, args.top_k), args.seed, args.batch
     )
     voice = Sampling(args.tts_temperature, args.top_k)
-    say = Drawing(voice, voice, args.seed, args.batch, args.guidance)
+    acoustic = voice if args.tts_acoustic_temperature is None else Sampling(args.tts_acoustic_temperature, args.top_k)
+    say = Drawing(voice, voice, args.seed, args.batch, args.guidance, acoustic)
     pacing = SpeakConfig(round(args.max_pause * rate), args.pad_bonus, args.pad_share)
     user = args.user == "given"
     modes = {

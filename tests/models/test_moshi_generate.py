@@ -90,6 +90,17 @@ def test_guidance_mixes_the_logits_with_and_without_text(guidance, text_hold):
         assert (complete(model, grid, "tts", GREEDY, GREEDY)[:, 1:] == filled[:, 1:]).all()
 
 
+def test_acoustic_levels_may_be_drawn_in_another_way():
+    model = make_model()
+    grid = np.full_like(random_grid(2), TO_GENERATE)
+    mixed = complete(model, grid, "tts", Sampling(1.0), GREEDY, acoustic=GREEDY)
+    best = teacher_forced(model, mixed, "tts")
+    equal = (best == mixed)[..., : FRAMES - 1].mean(axis=(0, 2))
+    semantic = [1, 1 + LEVELS]
+    assert (np.delete(equal, semantic) == 1).all()  # text and acoustic levels are the likeliest
+    assert (equal[semantic] < 0.9).all()
+
+
 def test_absent_user_and_main_only_model():
     model = make_model(predict="main")
     grid = random_grid(2)

@@ -32,10 +32,19 @@ class MoshiStream:
             that sees the text, driven away from those of the same model without it, uncond + guidance · (cond -
             uncond). 1 = off. Other values cost a second slot for every conversation, and need a model that was also
             trained without text (``text_mask``).
+        acoustic: how codes of the acoustic levels are drawn, where not like those of the semantic level.
     """
 
-    def __init__(self, model: MoshiModel, batch: int, task: str, frames: int | None = None, guidance: float = 1.0):
-        self.model, self.batch, self.guidance = model, batch, guidance
+    def __init__(
+        self,
+        model: MoshiModel,
+        batch: int,
+        task: str,
+        frames: int | None = None,
+        guidance: float = 1.0,
+        acoustic: Sampling | None = None,
+    ):
+        self.model, self.batch, self.guidance, self.acoustic = model, batch, guidance, acoustic
         device = next(model.parameters()).device
         rows = batch if guidance == 1 else 2 * batch
         self.cache = model.backbone.transformer.make_cache(rows, frames=frames)
@@ -92,7 +101,8 @@ class MoshiStream:
                 if self.guidance != 1:
                     with_text, without = logits.chunk(2)
                     logits = without + self.guidance * (with_text - without)
-                drawn = sample(logits, sampling, generator)
+                semantic = level % self.model.config.levels == 0
+                drawn = sample(logits, sampling if semantic else self.acoustic or sampling, generator)
                 frame[:, level + 1] = torch.where(open_cells[:, level + 1], drawn, forced[:, level + 1])
         self.previous = frame
         return frame
@@ -118,6 +128,7 @@ def complete(
     choose_text: ChooseText | None = None,
     finished: Callable[[int], bool] = lambda step: False,
     guidance: float = 1.0,
+    acoustic: Sampling | None = None,
 ) -> np.ndarray:
     """Generate the open cells of a grid.
 
@@ -129,7 +140,7 @@ def complete(
         seed: of all draws.
         choose_text: instead of sampling the text.
         finished: asked after each frame of the delayed grid; True ends early, and what is left stays open.
-        guidance: of codes by text (:class:`MoshiStream`).
+        guidance, acoustic: see :class:`MoshiStream`.
 
     Returns:
         The grid, filled, int64 [B, S, T].
@@ -139,7 +150,7 @@ def complete(
     delayed = torch.from_numpy(np.stack([delayed_input(layout, one, delays) for one in grid])).to(device)
     generator = torch.Generator(device).manual_seed(seed)
     choose_text = choose_text or SampledText(text_sampling, generator)
-    stream = MoshiStream(model, len(grid), task, frames=delayed.shape[2], guidance=guidance)
+    stream = MoshiStream(model, len(grid), task, delayed.shape[2], guidance, acoustic)
     stream.set_previous(delayed[:, :, 0])
     for step in range(1, delayed.shape[2]):
         delayed[:, :, step] = stream.step(delayed[:, :, step], choose_text, sampling, generator)

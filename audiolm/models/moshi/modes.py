@@ -24,6 +24,7 @@ class Drawing:
         seed: of all draws.
         batch: slots.
         guidance: of codes by text, in speech (:class:`~audiolm.models.moshi.generate.MoshiStream`); 1 = off.
+        acoustic: sampling of the acoustic levels, in speech; None = as ``codes``.
     """
 
     codes: Sampling = field(default_factory=Sampling)
@@ -31,6 +32,7 @@ class Drawing:
     seed: int = 0
     batch: int = 64
     guidance: float = 1.0
+    acoustic: Sampling | None = None
 
 
 def recognise(model: MoshiModel, grids: Sequence[np.ndarray], batch: int = 64, task: str = "asr") -> list[np.ndarray]:
@@ -94,7 +96,18 @@ def speak(
                 return False
             return step > int(policy.last_frame.max()) + tail + max(delays)
 
-        filled = complete(model, stacked, task, drawing.codes, drawing.text, seed, policy, finished, drawing.guidance)
+        filled = complete(
+            model,
+            stacked,
+            task,
+            drawing.codes,
+            drawing.text,
+            seed,
+            policy,
+            finished,
+            drawing.guidance,
+            drawing.acoustic,
+        )
         for row, index in enumerate(indices):
             end = longest[index] if users is not None else int(policy.last_frame[row]) + 1 + tail
             grids[index] = filled[row, :, :end]

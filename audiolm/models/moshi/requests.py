@@ -149,5 +149,6 @@ def _drawn(drawing: Drawing) -> dict[str, float | int]:
         "text_temperature": drawing.text.temperature,
         "top_k": drawing.codes.top_k,
         "guidance": drawing.guidance,
+        "acoustic_temperature": (drawing.acoustic or drawing.codes).temperature,
         "seed": drawing.seed,
     }
