@@ -1,8 +1,10 @@
 """All scores of a recipe as one table: in order, with baselines, as text, Markdown or rows for the report."""
 
 import fnmatch
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from audiolm.data.files import atomic
 from audiolm.errors import AudiolmError
@@ -52,12 +54,16 @@ OTHER = "Other"
 
 @dataclass(frozen=True)
 class Row:
-    """A score in its place: ``experiment`` is its folder below the recipe's ``exp/``."""
+    """A score in its place: ``experiment`` is its folder below the recipe's ``exp/``.
+
+    Where ``runs`` is more than 1 the score is their mean, and its interval runs from their least to their most.
+    """
 
     section: str
     label: str
     experiment: str
     score: Score
+    runs: int = 1
 
 
 def collect(work: Path) -> list[Row]:
@@ -78,6 +84,35 @@ def collect(work: Path) -> list[Row]:
         Row(row.section, f"{row.label} ({row.experiment})", row.experiment, row.score) if row.label in shared else row
         for row in rows
     ]
+
+
+def mean_of_runs(works: Sequence[Path]) -> list[Row]:
+    """The rows of several runs of one recipe that differ in their seed: means, with the range of the runs.
+
+    Raises:
+        AudiolmError: a run has no scores, or lacks one that another has.
+    """
+    runs = [{(row.score.metric, row.experiment, row.score.data): row for row in collect(work)} for work in works]
+    for key in {key for rows in runs for key in rows}:
+        for work, rows in zip(works, runs, strict=True):
+            if key not in rows:
+                raise AudiolmError(f"{work} has no score '{key[0]}' of {key[1]}, as other runs have; score it first")
+    return [_mean([rows[key] for rows in runs]) for key in runs[0]]
+
+
+def _mean(rows: list[Row]) -> Row:
+    if len(rows) == 1:
+        return rows[0]
+    values = [row.score.value for row in rows]
+    baselines = [row.score.baseline for row in rows]
+    score = replace(
+        rows[0].score,
+        value=fmean(values),
+        ci=(min(values), max(values)),
+        baseline=None if None in baselines else fmean(baselines),
+        count=sum(row.score.count for row in rows),
+    )
+    return replace(rows[0], score=score, runs=len(rows))
 
 
 def place(metric: str) -> tuple[tuple[int, int, str], str, str]:
@@ -126,16 +161,22 @@ def cells(row: Row) -> tuple[str, str, str, str, str, str]:
 HEADINGS = ("", "value", "95 % interval", "baseline", "data, items", "measured by")
 
 
+def headings(rows: list[Row]) -> tuple[str, ...]:
+    """Of the table's columns."""
+    runs = max(row.runs for row in rows)
+    return HEADINGS if runs == 1 else ("", f"mean of {runs} runs", "least to most", *HEADINGS[3:])
+
+
 def as_text(rows: list[Row]) -> str:
     """An aligned table for a terminal, section by section."""
-    table = [cells(row) for row in rows]
-    widths = [max(len(line[i]) for line in [HEADINGS, *table]) for i in range(len(HEADINGS))]
+    table, heads = [cells(row) for row in rows], headings(rows)
+    widths = [max(len(line[i]) for line in [heads, *table]) for i in range(len(heads))]
     lines, section = [], None
     for row, line in zip(rows, table, strict=True):
         if row.section != section:
             section = row.section
-            headings = (section, *HEADINGS[1:]) if not lines else (section, *[""] * 5)
-            lines += ([""] if lines else []) + [_aligned(headings, widths)]
+            head = (section, *heads[1:]) if not lines else (section, *[""] * 5)
+            lines += ([""] if lines else []) + [_aligned(head, widths)]
         lines.append(_aligned((f"  {line[0]}", *line[1:]), widths))
     published = [f"  {describe(value)}" for value in published_beside(rows)]
     if published:
@@ -151,7 +192,7 @@ def _aligned(line: tuple[str, ...], widths: list[int]) -> str:
 
 def as_markdown(rows: list[Row]) -> str:
     """A GitHub table, with a line of published values below."""
-    lines = [f"| {' | '.join(HEADINGS)} |", "|---|--:|---|---|---|---|"]
+    lines = [f"| {' | '.join(headings(rows))} |", "|---|--:|---|---|---|---|"]
     section = None
     for row in rows:
         if row.section != section:

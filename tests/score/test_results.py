@@ -4,7 +4,7 @@ from audiolm.commands.main import main
 from audiolm.errors import AudiolmError
 from audiolm.score.published import CHECKED, beside, published_values
 from audiolm.score.record import Score
-from audiolm.score.results import as_markdown, as_text, collect, is_better, number, place, write_section
+from audiolm.score.results import as_markdown, as_text, collect, is_better, mean_of_runs, number, place, write_section
 
 
 def score(metric: str, value: float = 5.0, **fields) -> Score:
@@ -41,6 +41,19 @@ def test_markdown_keeps_its_columns(work):
     table = [line for line in as_markdown(collect(work)).splitlines() if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in table}) == 1
     assert "a\\|b" in "".join(table)
+
+
+def test_runs_of_several_seeds_become_means_with_their_range(tmp_path):
+    for run, (value, baseline) in enumerate([(4.0, 9.0), (6.0, 11.0), (8.0, 13.0)]):
+        score("wer_asr", value, baseline=baseline, baseline_name="silence").write(tmp_path / f"{run}/exp/lm/scores")
+    works = [tmp_path / str(run) for run in range(3)]
+    (row,) = mean_of_runs(works)
+    assert (row.score.value, row.score.ci, row.score.baseline, row.score.count) == (6.0, (4.0, 8.0), 11.0, 27)
+    assert "mean of 3 runs" in as_text([row]) and "least to most" in as_markdown([row])
+    assert mean_of_runs(works[:1]) == collect(works[0])
+    score("der", 3.0).write(tmp_path / "1/exp/diarize/scores")
+    with pytest.raises(AudiolmError, match="0 has no score 'der' of diarize"):
+        mean_of_runs(works)
 
 
 def test_no_scores_is_an_error_that_names_the_stage(tmp_path):
