@@ -4,6 +4,7 @@ from pathlib import Path
 
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir, is_pipe
+from audiolm.errors import AudiolmError
 
 
 def widest(work: Path, name: str, fs: int, allow_pipes: bool = False) -> DataDir:
@@ -20,7 +21,7 @@ def widest(work: Path, name: str, fs: int, allow_pipes: bool = False) -> DataDir
     """
     data = DataDir.read(work / "dump" / name / "audio")
     corpus_path = work / "data" / name
-    dump_fs = audio.info(data.wav_path(data.recos[0])).fs
+    dump_fs = _rate(data)
     if dump_fs >= fs or not (corpus_path / "wav.scp").is_file():
         return data
     corpus = DataDir.read(corpus_path, allow_pipes=True)
@@ -28,11 +29,24 @@ def widest(work: Path, name: str, fs: int, allow_pipes: bool = False) -> DataDir
         path = corpus.wav_path(reco)
         if is_pipe(path) and not allow_pipes:
             continue
-        info = audio.info(path, allow_pipes)
+        try:
+            info = audio.info(path, allow_pipes)
+        except AudiolmError:
+            continue  # gone since the dump was made
         if info.fs > dump_fs and (info.channels == 1 or corpus.channel(reco) is not None):
             data.wav[reco] = path
     data.allow_pipes = allow_pipes
     return data
+
+
+def _rate(data: DataDir) -> int:
+    """Sample rate of the recordings in Hz: they all have the same, the first that can be read tells."""
+    for reco in data.recos:
+        try:
+            return audio.info(data.wav_path(reco)).fs
+        except AudiolmError:
+            continue  # whoever reads it will reject it
+    raise AudiolmError(f"{data.path} has no recording that can be read; run the audio stage again")
 
 
 def utts_by_reco(data: DataDir) -> dict[str, list[str]]:

@@ -56,6 +56,12 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"audiolm {verb}: error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # a full disk, a folder of somebody else: nothing that a traceback explains
+        if os.environ.get("AUDIOLM_DEBUG"):
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        print(f"audiolm {verb}: error: cannot read or write{where}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"audiolm {verb}: interrupted; run it again to go on", file=sys.stderr)
         return 130

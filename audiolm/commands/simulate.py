@@ -8,7 +8,10 @@ Scripts of your own (see audiolm/simulate/script.py) in data/local/scripts go th
 """
 
 import argparse
+import math
 from pathlib import Path
+
+from audiolm.errors import AudiolmError
 
 SPLITS = ("train", "dev", "test")
 MAX_REJECTED = 0.01  # share of a set
@@ -44,6 +47,10 @@ def _scripts(args: argparse.Namespace) -> None:
 
     for split in SPLITS:
         seconds = args.hours * 3600 if split == "train" else args.eval_minutes * 60
+        if not 0 < seconds < math.inf:
+            raise AudiolmError(
+                f"--hours {args.hours:g} and --eval_minutes {args.eval_minutes:g}: expected both above 0"
+            )
         scripts = compose_set(split, split, seconds, sorted(ESPEAK_VOICES[split]), args.seed)
         write_scripts(_script_file(args.dir, split), scripts)
         hours = sum(script.expected_duration for script in scripts) / 3600

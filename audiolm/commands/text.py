@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> None:
     from audiolm.streams.text import TextStats, build_text
     from audiolm.text.tokenizer import Tokenizer
 
+    if not 0 < args.frame_rate < math.inf:
+        raise AudiolmError(f"--frame_rate {args.frame_rate:g}: expected frames a second, such as 12.5")
     tokenizer = Tokenizer.load(args.tokenizer)
     meta = Meta(args.frame_rate, (tokenizer.vocab_size,), tokenizer.checksum)
     spelling = functools.cache(tokenizer.encode_word)

@@ -44,6 +44,8 @@ def convert_share(
     Raises:
         AudiolmError: nothing can be written. Faults of a recording only reject it.
     """
+    if not 1 <= fs <= 655350 or (fs > 65535 and fs % 10):
+        raise AudiolmError(f"FLAC files cannot have a sample rate of {fs} Hz; give another --fs, such as 24000")
     files: dict[str, list[str]] = {}
     for reco in share(source.recos, job, num_jobs):
         files.setdefault(source.wav_path(reco), []).append(reco)

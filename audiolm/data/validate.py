@@ -78,6 +78,8 @@ def examine(
     found = Findings(DataDir(path=path, allow_pipes=allow_pipes))
     data, report = found.sound, found.problems.append
     data.wav = {reco: entry for _, reco, entry in datadir.read_wav_scp(path / "wav.scp", allow_pipes, report)}
+    if not data.wav and not found.problems:
+        raise AudiolmError(f"{path}/wav.scp is empty, expected one line per recording")
     data.reco2file_and_channel = _of_known(
         path / "reco2file_and_channel", datadir.read_reco2file_and_channel, "recording", data.wav, report
     )

@@ -17,12 +17,14 @@ class Job:
         command: program and arguments.
         log: file that takes its stdout and stderr.
         digest: identifies the work; a job whose done mark holds it is not run again.
+        of: how many jobs the array has.
     """
 
     index: int
     command: tuple[str, ...]
     log: Path
     digest: str
+    of: int = 1
 
     @property
     def done_mark(self) -> Path:

@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from audiolm.errors import AudiolmError
@@ -37,7 +38,7 @@ def parse_array(words: Sequence[str]) -> list[Job]:
         raise AudiolmError("expected [JOB=1:N] LOG COMMAND …, found " + (f"only '{words[0]}'" if words else "nothing"))
     if name and len(indices) > 1 and name not in words[0]:
         raise AudiolmError(f"log '{words[0]}' must hold {name}, or all {len(indices)} jobs would write the same log")
-    return [_job(words, name, index) for index in indices]
+    return [replace(_job(words, name, index), of=len(indices)) for index in indices]
 
 
 def _job(words: list[str], name: str, index: int) -> Job:

@@ -44,14 +44,17 @@ class LocalBackend:
     def run(self, jobs: Sequence[Job], gpus: int | None, tick: Callable[[], None]) -> Iterator[tuple[Job, int]]:
         """See :class:`audiolm.jobs.backend.Backend`."""
         devices = _devices(gpus)
-        slots = min(self.max_jobs, len(jobs), len(devices) // gpus if gpus else self.max_jobs)
+        slots = min(self.max_jobs, len(devices) // gpus if gpus else self.max_jobs)
         waiting, running = list(reversed(jobs)), []
         ticked = time.monotonic()
         try:
             while waiting or running:
                 while waiting and len(running) < slots:
                     mine = [devices.pop() for _ in range(gpus or 0)]
-                    running.append(_start(waiting.pop(), _environment(slots, gpus, mine), mine))
+                    job = waiting.pop()
+                    # Cores are shared as if the whole array ran: a job that is done again alone has the same threads,
+                    # and so the same sums of floats.
+                    running.append(_start(job, _environment(min(slots, job.of), gpus, mine), mine))
                 ended = [one for one in running if one.process.poll() is not None]
                 for one in ended:
                     running.remove(one)

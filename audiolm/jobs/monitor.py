@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 EVERY = 0.5  # seconds between two looks
@@ -33,9 +34,10 @@ def main(argv: list[str] | None = None) -> int:
         tree = descendants(processes, args.shell) - descendants(processes, os.getpid()) - {os.getpid()}
         stage = {pid: processes[pid][2] for pid in tree}
         peak = max(peak, sum(processes[pid][1] for pid in tree))
-        temporary = args.out.with_name(args.out.name + ".tmp")
-        temporary.write_text(f"{peak:.1f}")
-        os.replace(temporary, args.out)
+        with suppress(OSError):  # a full disk is for the stage to tell
+            temporary = args.out.with_name(args.out.name + ".tmp")
+            temporary.write_text(f"{peak:.1f}")
+            os.replace(temporary, args.out)
         time.sleep(EVERY)
 
 

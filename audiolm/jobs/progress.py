@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,13 +45,19 @@ def _in_a_log(iterable: Iterable[Item], total: int | None, desc: str) -> Iterato
         yield item
         now = time.monotonic()
         if relay and now - relayed >= RELAY_EVERY:
-            Path(relay).write_text(f"{count}\t{total or ''}\t{desc}\n", encoding="utf-8")
+            tell(relay, count, total, desc)
             relayed = now
         if now - logged >= LOG_EVERY:
             print(describe(count, total, desc, now - start), file=sys.stderr, flush=True)
             logged = now
     if logged != start:
         print(f"{desc}: {count} in {duration(time.monotonic() - start)}", file=sys.stderr, flush=True)
+
+
+def tell(relay: str, count: int, total: int | None, desc: str) -> None:
+    """Leave a note for the launcher, in the file that RELAY_VARIABLE names; a full disk is no reason to stop for it."""
+    with suppress(OSError):
+        Path(relay).write_text(f"{count}\t{total or ''}\t{desc}\n", encoding="utf-8")
 
 
 def describe(count: int, total: int | None, desc: str, seconds: float) -> str:

@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AudiolmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"error: cannot read or write {error.filename or args.dir}: {error.strerror}", file=sys.stderr)
+        return 1
 
 
 def _list(args: argparse.Namespace, stages: list[Stage], selected: list[Stage]) -> int:

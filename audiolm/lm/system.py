@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiolm.data.datadir import DataDir
-from audiolm.data.tokens import TokenReader
+from audiolm.data.tokens import TokenReader, read_meta
 from audiolm.errors import AudiolmError
 from audiolm.lm.backbone import Backbone
 from audiolm.nn.transformer import TransformerConfig
@@ -105,7 +105,8 @@ class TextLMSystem(System):
 
     def examples(self) -> Texts:
         texts = Texts(self.config.train, self.config)
-        self.backbone.tokenizer.claim(texts.tokenizer, "tokenizer")
+        for tokenizer in (texts.tokenizer, read_meta(Path(self.config.valid) / "text", "text").source):
+            self.backbone.tokenizer.claim(tokenizer, "tokenizer")
         return texts
 
     def losses(self, batch: dict[str, Tensor], step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -101,8 +101,9 @@ class Report:
 
     def dialogue(self) -> str:
         """The timeline of the set's first dialogue."""
-        file, channels = timeline.read_channels(self.work, self.name)
-        return timeline.timeline(channels, Tokenizer.load(self.tokenizer), file)
+        tokenizer = Tokenizer.load(self.tokenizer)
+        file, channels = timeline.read_channels(self.work, self.name, tokenizer.checksum)
+        return timeline.timeline(channels, tokenizer, file)
 
     def resynthesis(self) -> str:
         """Originals beside what the codec makes of them."""

@@ -32,15 +32,17 @@ class Channel:
     frame_rate: float
 
 
-def read_channels(work: Path, name: str, file: str | None = None) -> tuple[str, list[Channel]]:
+def read_channels(
+    work: Path, name: str, tokenizer: str | None = None, file: str | None = None
+) -> tuple[str, list[Channel]]:
     """(File id, its channels) of a set: of the first file with most channels, or of ``file``.
 
     Words and turns are those of the corpus where it gives them, else of the recipe's own aligner and diarizer;
-    ``found`` are the diarizer's turns.
+    ``found`` are the diarizer's turns. ``tokenizer``: checksum of the one that will spell the text.
     """
     folder = work / "dump" / name
     data = DataDir.read(folder / "audio")
-    text = TokenReader(folder / "text", "text")
+    text = TokenReader(folder / "text", "text", tokenizer)
     by_file: dict[str, list[str]] = {}
     for reco in data.recos:
         by_file.setdefault(data.file_and_channel(reco)[0], []).append(reco)

@@ -33,8 +33,13 @@ def score(
         data: name of the test set.
         task: delay pattern in which the LM reads.
         windows: number of windows.
+
+    Raises:
+        AudiolmError: a set's tokens are of another codec or tokenizer than the LM was trained with.
     """
     model, config = load_lm(lm)
+    for directory in (train, test):
+        Recordings(directory, config.model.layout).claim(model)
     unigrams = count_unigrams(train, config.model)
     spec = DataConfig(
         valid=str(test), frames=config.data.frames, valid_windows=windows, mix={task: config.data.mix[task]}

@@ -6,13 +6,13 @@ them. Metrics return records; the report and ``audiolm results`` read them.
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
+from audiolm.data.files import write_lines
 from audiolm.errors import AudiolmError
 
 
@@ -63,12 +63,9 @@ class Score:
             raise ValueError(f"better={self.better!r}, expected 'lower', 'higher' or None")
 
     def write(self, directory: str | Path) -> Path:
-        """Write ``<directory>/<metric>.json`` under a temporary name, rename it, and return its path."""
+        """Write ``<directory>/<metric>.json`` atomically and return its path."""
         path = Path(directory) / f"{self.metric}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        write_lines(path, [json.dumps(asdict(self), indent=2, ensure_ascii=False)])
         return path
 
     @classmethod

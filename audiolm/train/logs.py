@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from audiolm.errors import AudiolmError
-from audiolm.jobs.progress import LOG_EVERY, RELAY_VARIABLE, duration
+from audiolm.jobs.progress import LOG_EVERY, RELAY_VARIABLE, duration, tell
 
 logger = logging.getLogger("audiolm.train")
 
@@ -78,6 +78,13 @@ class Meter:
         return means
 
 
+class _File(logging.FileHandler):
+    """A log file that cannot be written ends the run; logging's own way is to print a traceback and go on."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise  # noqa: PLE0704 - called where the error is handled
+
+
 class Logs:
     """The log files of an experiment directory, written by rank 0 alone.
 
@@ -94,7 +101,7 @@ class Logs:
         truncate_metrics(exp_dir / "metrics.jsonl", step)
         self.metrics = open(exp_dir / "metrics.jsonl", "a", encoding="utf-8")
         self.board = SummaryWriter(str(exp_dir / "tensorboard"), purge_step=step + 1, flush_secs=30)
-        file, console = logging.FileHandler(exp_dir / "train.log", encoding="utf-8"), logging.StreamHandler()
+        file, console = _File(exp_dir / "train.log", encoding="utf-8"), logging.StreamHandler()
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         console.setLevel(logging.WARNING)
         self.handlers = [file, console]
@@ -166,7 +173,7 @@ class Progress:
         left = duration((self.max_steps - step) / rate) if rate else "?"
         text = f"step {step}/{self.max_steps}, {rate:.3g} steps/s, {left} left; {losses}"
         if self.relay:
-            Path(self.relay).write_text(f"{step}\t{self.max_steps}\ttrain\n", encoding="utf-8")
+            tell(self.relay, step, self.max_steps, "train")
         if sys.stderr.isatty():
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
         elif now - self.shown >= LOG_EVERY or step == self.max_steps:

@@ -1,5 +1,7 @@
 """``audiolm text``: ctm → text token archives."""
 
+import resource
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,24 @@ def test_jobs_share_the_recordings(work, tokenizer_dir):
 def test_a_ctm_of_other_recordings_is_one_line(work, tokenizer_dir, capsys):
     assert run(work, tokenizer_dir, "g A 0.1 0.1 one 1\n") == 1
     assert "'g'" in capsys.readouterr().err
+
+
+def test_a_full_disk_keeps_the_complete_entries(work, tokenizer_dir, capsys):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        assert run(work, tokenizer_dir, CTM) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    error = capsys.readouterr().err
+    assert "cannot write 'e' to" in error and "2 entries before it are kept" in error and error.count("\n") == 1
+    directory = work / "dump" / "test" / "text"
+    half = TokenReader(directory, "text")
+    assert half.keys() == ["d-A", "d-B"]
+    kept = [half.read(key).tolist() for key in half.keys()]
+    assert run(work, tokenizer_dir, CTM) == 0
+    whole = TokenReader(directory, "text")
+    assert len(whole) == 5 and [whole.read(key).tolist() for key in half.keys()] == kept
 
 
 def test_frames_of_a_duration():

@@ -139,6 +139,12 @@ def test_a_full_disk_is_no_fault_of_a_recording(source, tmp_path, monkeypatch):
         recordings.convert_share(source, tmp_path / "out", 8000)
 
 
+@pytest.mark.parametrize("fs", [0, -5, 70001, 700000])
+def test_rates_that_no_file_can_have(source, tmp_path, fs):
+    with pytest.raises(AudiolmError, match=f"cannot have a sample rate of {fs} Hz"):
+        recordings.convert_share(source, tmp_path / "out", fs)
+
+
 def test_command_line(source, tmp_path, capsys):
     options = ["--dir", str(tmp_path), "--sets", "dev"]
     for job in ("1", "2"):

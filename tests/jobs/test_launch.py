@@ -119,6 +119,17 @@ def test_parallel_jobs_share_the_cores(tmp_path, monkeypatch):
     assert (tmp_path / "9").read_text() == "unset 7\n"  # one job takes them all
 
 
+def test_a_job_redone_alone_has_as_many_threads_as_among_all(tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("audiolm.jobs.local.available_cores", lambda: 8)
+    script = f"cd '{tmp_path}'; echo $OMP_NUM_THREADS >> JOB; test -e go || test JOB != 2"
+    words = ["JOB=1:4", str(tmp_path / "x.JOB.log"), "bash", "-c", script]
+    assert run(words, max_jobs=4) == 1
+    (tmp_path / "go").touch()
+    assert run(words, max_jobs=4) == 0
+    assert (tmp_path / "2").read_text() == "2\n2\n"
+
+
 def test_each_job_gets_gpus_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
     script = f"cd '{tmp_path}'; echo $CUDA_VISIBLE_DEVICES > JOB; touch now.JOB; ls now.* | wc -l >> most; sleep 0.2"

@@ -86,3 +86,10 @@ def test_its_weights_start_an_audio_lm(dump):
 def test_too_small_a_vocabulary_is_named(dump):
     with pytest.raises(AudiolmError, match="10 ids, text_vocab is 9; raise it"):
         read_texts(dump / "train", 9)
+
+
+def test_sets_of_two_tokenizers_are_refused(dump):
+    with TokenWriter(dump / "dev" / "text", "text", 1, Meta(12.5, (10,), "other")) as writer:
+        writer.write("e", np.array([[PAD], [5]]))
+    with pytest.raises(AudiolmError, match="trained on tokens of another tokenizer than other"):
+        TextLMSystem(config(dump)).examples()

@@ -123,6 +123,9 @@ def test_weights_remember_codec_and_tokenizer(dump):
         writer.write("d1-A", np.zeros((60, LEVELS), np.int64))
     with pytest.raises(AudiolmError, match="trained on tokens of another codec than another"):
         later.examples()
+    config.data.train, config.data.valid = config.data.valid, config.data.train  # and for what is validated on
+    with pytest.raises(AudiolmError, match="trained on tokens of another codec than another"):
+        later.examples()
 
 
 def test_task_order_does_not_matter():

@@ -1,6 +1,7 @@
 """Several processes on one CPU (gloo): the same global batch gives the same weights."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,24 +17,53 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 
 
-def train_on(processes: int, tmp_path, exp_dir, system, **keys) -> None:
+def by_command(tmp_path, exp_dir, system, **keys) -> subprocess.CompletedProcess:
+    """Train on two processes by ``audiolm train``, which starts the second one itself."""
     config = tmp_path / "config.yaml"
-    keys = {"trainer.accelerator": "cpu", "trainer.devices": processes, **keys}
+    keys = {"trainer.accelerator": "cpu", "trainer.devices": 2, **keys}
     config.write_text(yaml.safe_dump(toy_run(system, **keys).complete))
     command = [sys.executable, "-m", "audiolm.commands.main", "train", "--config", str(config), "--exp", str(exp_dir)]
     environment = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+
+
+def rank(number: int, port: int, exp_dir, system, keys) -> None:
+    """Train as one of two processes that a launcher such as torchrun has started."""
+    os.environ |= {"LOCAL_RANK": str(number), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    train_toy(exp_dir, system, **keys)
+
+
+@pytest.fixture
+def train_on_two(other_process):
+    """``train_on_two(exp_dir, system, **keys)``: in two processes that need not import anything first."""
+
+    def train(exp_dir, system="Line", **keys):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        keys = {"trainer.accelerator": "cpu", "trainer.devices": 2, **keys}
+        ranks = [other_process.Process(target=rank, args=(n, port, exp_dir, system, keys)) for n in (0, 1)]
+        for process in ranks:
+            process.start()
+        for process in ranks:
+            process.join(240)
+        assert [process.exitcode for process in ranks] == [0, 0]
+
+    return train
+
+
+def same_weights(one, two) -> None:
+    one, two = load_model(one), load_model(two)
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("system", ["Line", "Gan"])
-def test_two_processes_equal_one(tmp_path, system):
+def test_two_processes_equal_one(tmp_path, train_on_two, system):
     keys = {"trainer.accumulate": 2, "trainer.ema_decay": 0.9}
     train_toy(tmp_path / "one", system, **keys)
-    train_on(2, tmp_path, tmp_path / "two", system, **keys)
-    one, two = load_model(tmp_path / "one"), load_model(tmp_path / "two")
-    for name in one:
-        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-4)
+    train_on_two(tmp_path / "two", system, **keys)
+    same_weights(tmp_path / "one", tmp_path / "two")
     logs = [(tmp_path / run / "metrics.jsonl").read_text().count("\n") for run in ("one", "two")]
     assert logs[0] == logs[1]
 
@@ -41,20 +71,20 @@ def test_two_processes_equal_one(tmp_path, system):
 def test_a_run_goes_on_with_another_number_of_processes(tmp_path):
     train_toy(tmp_path / "straight")
     train_toy(tmp_path / "changed", **{"trainer.max_steps": 10})
-    train_on(2, tmp_path, tmp_path / "changed", "Line")
-    straight, changed = load_model(tmp_path / "straight"), load_model(tmp_path / "changed")
-    for name in straight:
-        torch.testing.assert_close(changed[name], straight[name], rtol=1e-4, atol=1e-4)
+    done = by_command(tmp_path, tmp_path / "changed", "Line")
+    assert done.returncode == 0, done.stderr
+    same_weights(tmp_path / "straight", tmp_path / "changed")
 
 
-def test_two_processes_resume_exactly(tmp_path):
-    train_on(2, tmp_path, tmp_path / "straight", "Gan", dropout=0.3)
-    train_on(2, tmp_path, tmp_path / "stopped", "Gan", dropout=0.3, **{"trainer.max_steps": 10})
-    train_on(2, tmp_path, tmp_path / "stopped", "Gan", dropout=0.3)
+def test_two_processes_resume_exactly(tmp_path, train_on_two):
+    train_on_two(tmp_path / "straight", "Gan", dropout=0.3)
+    train_on_two(tmp_path / "stopped", "Gan", dropout=0.3, **{"trainer.max_steps": 10})
+    train_on_two(tmp_path / "stopped", "Gan", dropout=0.3)
     straight, stopped = (Checkpoints(tmp_path / run).read(20, "system") for run in ("straight", "stopped"))
     assert all(torch.equal(straight[name], stopped[name]) for name in straight)
 
 
 def test_an_error_on_one_rank_ends_all(tmp_path):
-    with pytest.raises(AssertionError, match="step 13 is not finite: loss/main inf"):
-        train_on(2, tmp_path, tmp_path / "exp", "Line", bad_step=12)
+    done = by_command(tmp_path, tmp_path / "exp", "Line", bad_step=12)
+    assert done.returncode == 1
+    assert "step 13 is not finite: loss/main inf" in done.stderr

@@ -45,8 +45,8 @@ def write_bundle(lm: str | Path, codec: str | Path, tokenizer: str | Path, out: 
     ``out`` appears whole or not at all; one that was there before is replaced.
 
     Raises:
-        AudiolmError: a part is unfinished or does not fit the others (vocabulary sizes, levels), or ``out`` is a folder
-            that no export has made.
+        AudiolmError: a part is unfinished, or not what the LM was trained with (vocabulary sizes, levels, checksums),
+            or ``out`` is a folder that no export has made.
     """
     out = Path(out)
     if out.exists() and not (out / MANIFEST).exists():
@@ -82,6 +82,8 @@ def _check(bundle: Path) -> dict:
             f"the LM has streams of {found} tokens, but this tokenizer and codec make {made}; "
             "export the codec and tokenizer that the LM was trained with"
         )
+    model.codec.claim(checksum(bundle / "codec"), "codec")
+    model.backbone.tokenizer.claim(tokenizer.checksum, "tokenizer")
     return {
         "format": 1,
         "audiolm": __version__,

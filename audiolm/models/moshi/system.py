@@ -11,7 +11,7 @@ from audiolm.codec.load import load_codec
 from audiolm.errors import AudiolmError, did_you_mean
 from audiolm.lm.system import load_backbone
 from audiolm.models.moshi.codec_init import embed_like_codec
-from audiolm.models.moshi.data import DataConfig, Windows, stack, validation_examples
+from audiolm.models.moshi.data import DataConfig, Recordings, Windows, stack, validation_examples
 from audiolm.models.moshi.loss import LossConfig, codes_loss, cross_entropy, level_weights, text_loss
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.streams.grid import ABSENT
@@ -79,7 +79,8 @@ class MoshiSystem(System):
 
     def examples(self) -> Windows:
         windows = Windows(self.config.data, self.config.model)
-        windows.recordings.claim(self.model)
+        for recordings in (windows.recordings, Recordings(self.config.data.valid, self.config.model.layout)):
+            recordings.claim(self.model)
         return windows
 
     def losses(self, batch: dict[str, Tensor], step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -1,0 +1,47 @@
+"""The command line itself: names, and errors on one line whatever they are."""
+
+import pytest
+
+from audiolm.commands.main import VERBS, main
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_the_overview_names_every_verb(capsys, option):
+    assert main([option]) == 0
+    out = capsys.readouterr().out
+    assert all(f"\n  {verb}  " in out or f"\n  {verb} " in out for verb in VERBS)
+    assert main([]) == 2
+
+
+def test_a_verb_that_is_none(capsys):
+    assert main(["aling", "--dir", "x"]) == 2
+    assert capsys.readouterr().err == "audiolm: error: unknown verb 'aling'; did you mean 'align'?\n"
+
+
+def test_what_the_system_refuses_is_one_line(tmp_path, capsys, monkeypatch):
+    (tmp_path / "log").touch()  # a file where a folder should be
+    words = ["launch", str(tmp_path / "log" / "x.log"), "true"]
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"audiolm launch: error: cannot read or write {tmp_path}/log") and error.count("\n") == 1
+    monkeypatch.setenv("AUDIOLM_DEBUG", "1")
+    with pytest.raises(OSError):
+        main(words)
+
+
+@pytest.mark.parametrize(
+    "words, reason",
+    [
+        ("simulate scripts --hours 0", "--hours 0 and --eval_minutes 8: expected both above 0"),
+        ("simulate scripts --hours nan", "--hours nan and"),
+        ("text --sets dev --tokenizer x --frame_rate 0", "--frame_rate 0: expected frames a second"),
+        ("audio --sets dev --fs 8000", "no data directory"),
+        ("merge --sets dev --kind code --num_jobs 1", "--kind code: no array verb of that name; did you mean 'codes'?"),
+        ("merge --sets dev --kind codes --num_jobs 1 --max_rejected 1.5", "--max_rejected 1.5: expected a share"),
+    ],
+)
+def test_values_that_cannot_be(tmp_path, capsys, words, reason):
+    assert main([*words.split(), "--dir", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert reason in error and error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

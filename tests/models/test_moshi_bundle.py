@@ -1,0 +1,84 @@
+"""The exported directory: whole, loadable, and of parts that belong together."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+import torch
+import yaml
+
+import audiolm
+from audiolm.codec.system import CodecSystem
+from audiolm.commands.main import main
+from audiolm.models.moshi.bundle import MANIFEST
+from audiolm.text.tokenizer import Tokenizer, train_tokenizer
+from audiolm.train.checkpoint import checksum, write_model
+from audiolm.train.options import read_config
+from audiolm.train.schema import plain
+from audiolm.train.yaml_files import write_yaml
+from tests.codec.tiny_codecs import settings
+from tests.models.conftest import make_model, model_config
+
+
+def write_codec(path, seed=0) -> str:
+    """A codec's experiment of random weights; return its checksum."""
+    torch.manual_seed(seed)
+    given = {name: plain(value) for name, value in settings().items()}
+    write_yaml(path / "config.yaml", {"system": "codec", "train_dir": "no", "valid_dir": "no", **given})
+    write_model(path, CodecSystem(read_config([path / "config.yaml"]).config).export_state())
+    return checksum(path)
+
+
+@pytest.fixture
+def parts(tmp_path) -> dict[str, str]:
+    """Experiments of an LM, of the codec whose codes it was trained on, and its tokenizer, by option."""
+    tokenizer = train_tokenizer(["one two three"], 300)
+    tokenizer.save(tmp_path / "tokenizer")
+    source = write_codec(tmp_path / "codec")
+    shape = {"levels": 3, "codebook_size": 16, "text_vocab": tokenizer.vocab_size}
+    model = make_model(**shape)
+    model.codec.claim(source, "codec")
+    model.backbone.tokenizer.claim(tokenizer.checksum, "tokenizer")
+    config = {"system": "moshi", "model": asdict(model_config(**shape)), "data": {"mix": {"dialogue": {"weight": 1.0}}}}
+    (tmp_path / "lm").mkdir()
+    (tmp_path / "lm" / "config.yaml").write_text(yaml.safe_dump(config))
+    write_model(tmp_path / "lm", model.state_dict())
+    return {name: str(tmp_path / name) for name in ("lm", "codec", "tokenizer")} | {"out": str(tmp_path / "bundle")}
+
+
+def export(parts: dict[str, str]) -> int:
+    return main(["export", *(word for name, path in parts.items() for word in (f"--{name}", path))])
+
+
+def test_the_copy_loads_by_itself(parts, tmp_path, capsys):
+    assert export(parts) == 0
+    assert export(parts) == 0  # again, over the first
+    assert "7 streams at 12.5 Hz" in capsys.readouterr().out
+    for name in ("lm", "codec", "tokenizer"):
+        (tmp_path / name).rename(tmp_path / f"{name}.away")
+    bundle = tmp_path / "bundle"
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    assert manifest["checksums"]["lm"] == checksum(bundle / "lm") == checksum(tmp_path / "lm.away")
+    assert audiolm.load_codec(bundle / "codec").n_q == manifest["n_q"] == 3
+    assert audiolm.load_lm(bundle / "lm")[0].config.layout.num_streams == manifest["streams"]
+    assert Tokenizer.load(bundle / "tokenizer").checksum == manifest["checksums"]["tokenizer"]
+
+
+def test_another_codec_of_the_same_shape_is_refused(parts, tmp_path, capsys):
+    write_codec(tmp_path / "codec", seed=1)
+    assert export(parts) == 1
+    assert "were trained on tokens of another codec" in capsys.readouterr().err
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_another_tokenizer_is_refused(parts, tmp_path, capsys):
+    train_tokenizer(["one two three three"], 300).save(tmp_path / "tokenizer")
+    assert export(parts) == 1
+    assert "were trained on tokens of another tokenizer" in capsys.readouterr().err
+
+
+def test_a_folder_of_something_else_is_left_alone(parts, tmp_path, capsys):
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "thesis.tex").touch()
+    assert export(parts) == 1
+    assert "is no exported model" in capsys.readouterr().err and (tmp_path / "bundle" / "thesis.tex").exists()
