@@ -45,9 +45,6 @@ def join(work: Path, name: str, kind: str, num_jobs: int) -> list[Count]:
         entries = [entry for part in _parts(directory, table + ".{}", num_jobs) for _, entry in read(part)]
         write(directory / table, entries)
         present = {reco for reco, found in data.by_reco(entries).items() if found}
-        if kind == "diarize":  # the turns of a mix stand under one of the channels that went into it
-            files = {data.file_and_channel(reco)[0] for reco in present}
-            present = {reco for reco in data.wav if data.file_and_channel(reco)[0] in files}
         if kind == "diarize":  # the turns of a mix stand on its first channel
             files = {turn.file for turn in entries}
             present |= {reco for reco in data.wav if data.file_and_channel(reco)[0] in files}

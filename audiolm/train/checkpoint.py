@@ -91,8 +91,18 @@ class Checkpoints:
         return read_tensors(self.path(step) / f"{part}.safetensors", device)
 
     def read_state(self, step: int) -> dict[str, Any]:
-        """Return the ``state.json`` of a checkpoint."""
-        return json.loads((self.path(step) / "state.json").read_text(encoding="utf-8"))
+        """Return the ``state.json`` of a checkpoint.
+
+        Raises:
+            AudiolmError: the file is missing or damaged.
+        """
+        path = self.path(step) / "state.json"
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise AudiolmError(
+                f"cannot read {path}: {one_line(error)}; restore it, or remove {path.parent}: the one before serves"
+            ) from error
 
     def averaged(self, steps: list[int], parameters: Collection[str]) -> Tensors:
         """Return the system's tensors with ``parameters`` averaged over the checkpoints of ``steps``.

@@ -119,10 +119,11 @@ class Logs:
             self.board.add_scalar(name, value, step)
 
     def close(self) -> None:
+        for handler in self.handlers:
+            self.package.removeHandler(handler)
         self.metrics.close()
         self.board.close()
         for handler in self.handlers:
-            self.package.removeHandler(handler)
             handler.close()
 
 

@@ -92,7 +92,6 @@ class Trainer:
             write_config(self.run, self.exp_dir)
             self.checkpoints.prune(self._kept())
             self.logs = Logs(self.exp_dir, self.step)
-            self._log_start()
         self.progress = Progress(self.step, config.max_steps, self.seconds)
         keys = key_lists(
             config.seed,
@@ -103,6 +102,8 @@ class Trainer:
             self.fabric.world_size,
         )
         try:
+            if zero:
+                self._log_start()
             self.system.train()
             cuda = self.fabric.device.type == "cuda"
             with batches(self.system.examples(), keys, config.num_workers, pin_memory=cuda) as ahead:

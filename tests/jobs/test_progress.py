@@ -37,6 +37,11 @@ def test_the_launcher_gets_a_note(tmp_path, monkeypatch, clock):
     assert (tmp_path / "note").read_text() == "3\t4\tcodes\n"
 
 
+def test_a_note_that_cannot_be_left_stops_nothing(tmp_path, monkeypatch, clock):
+    monkeypatch.setenv(module.RELAY_VARIABLE, str(tmp_path / "gone" / "note"))
+    assert list(progress("abc", desc="codes")) == ["a", "b", "c"]
+
+
 def test_unknown_totals_and_durations():
     assert describe(30, None, "clips", 60.0) == "clips: 30, 0.5 a second"
     assert [duration(s) for s in (0.42, 12.3, 180, 7200)] == ["0.4 s", "12 s", "3 min", "2.0 h"]

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 # Files of which two equal runs may have different ones.
@@ -51,6 +52,8 @@ def kill_and_rerun(recipe: Path, options: Sequence[str], work: Path, kills: int,
         process = _start(recipe, options, killed)
         mark = marks[index]
         place = _wait_for(process, killed / ".stages", mark["stage"], share * mark["seconds"])
+        if process.poll():
+            raise RuntimeError(f"kill {number} was to come {place}, but the run has failed, see {killed}.log")
         _kill(process.pid)
         process.wait()
         print(f"kill {number}: {place}", file=sys.stderr)
@@ -64,9 +67,10 @@ def _wait_for(process: subprocess.Popen, marks: Path, stage: str, seconds: float
     begun = time.time()
     running = marks / f"{stage}.running.json"
     while process.poll() is None and not (marks / f"{stage}.json").exists():
-        started = running.stat().st_mtime if running.exists() else 0.0
-        if started > begun and time.time() - started >= seconds:
-            return f"in stage {stage} after {seconds:.1f} s"
+        with suppress(FileNotFoundError):  # not begun, or just done
+            started = running.stat().st_mtime
+            if started > begun and time.time() - started >= seconds:
+                return f"in stage {stage} after {seconds:.1f} s"
         time.sleep(0.02)
     return f"after stage {stage}"
 

@@ -226,12 +226,30 @@ def test_a_write_that_fails_half_way_leaves_no_checkpoint(tmp_path, other_proces
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_log_that_cannot_be_written_is_one_line(tmp_path, capfd):
+    (tmp_path / "train.log").symlink_to("/dev/full")
+    with pytest.raises(AudiolmError, match="cannot write to .*: No space left on device; make room and run it again$"):
+        train_toy(tmp_path)
+    assert "Traceback" not in capfd.readouterr().err
+    assert logging.getLogger("audiolm").handlers == []
+    (tmp_path / "train.log").unlink()
+    train_toy(tmp_path)
+
+
 def test_damaged_checkpoint_is_named(tmp_path):
     train_toy(tmp_path, trainer__max_steps=10)
     path = tmp_path / "checkpoints" / "step_10" / "system.safetensors"
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(AudiolmError, match=r"cannot read .*step_10/system.safetensors"):
         train_toy(tmp_path, trainer__max_steps=20)
+    (path.parent / "state.json").write_text('{"step": 1')
+    with pytest.raises(AudiolmError, match=r"cannot read .*step_10/state.json: .*remove .*step_10: the one before"):
+        train_toy(tmp_path, trainer__max_steps=20)
+    shutil.rmtree(path.parent)
+    train_toy(tmp_path, trainer__max_steps=20)
+    train_toy(tmp_path / "straight")
+    assert checksum(tmp_path) == checksum(tmp_path / "straight")
 
 
 def test_init_starts_from_exported_weights(tmp_path):
