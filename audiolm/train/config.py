@@ -22,6 +22,8 @@ class OptimizerConfig:
     """AdamW (decoupled weight decay; Loshchilov and Hutter, 2019) and the course of its learning rate.
 
     Attributes:
+        kind: adamw, or muon: Muon (:mod:`audiolm.train.muon`) for the matrices that the system marks as hidden, AdamW
+            for all else, with the same learning rate.
         lr: Learning rate after warm-up.
         betas: Decay rates of the first and second moments.
         eps: Added to the root of the second moment.
@@ -33,6 +35,7 @@ class OptimizerConfig:
         decay_steps: Step at which min_lr is reached; null: trainer.max_steps.
     """
 
+    kind: Literal["adamw", "muon"] = "adamw"
     lr: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-8

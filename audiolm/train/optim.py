@@ -1,4 +1,4 @@
-"""Named AdamW optimizers over a system's parameter groups, with schedule, clipping and a state of named tensors."""
+"""Named optimizers over a system's parameter groups, with schedule, clipping and a state of named tensors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from audiolm.errors import AudiolmError
 from audiolm.train.config import OptimizerConfig
+from audiolm.train.muon import Muon
 from audiolm.train.schedule import learning_rate
 from audiolm.train.system import System
 
 
 class Optimizer:
-    """AdamW of one name: sets the learning rate of each step, clips, steps, and saves itself by parameter names.
+    """AdamW, or AdamW and Muon, of one name: sets each step's learning rate, clips, steps, saves itself by names.
 
     Args:
         names: name of every parameter of the system.
@@ -26,21 +27,32 @@ class Optimizer:
     ):
         self.config = config
         self.max_steps = max_steps
-        groups = [{**group, "params": list(group["params"])} for group in groups]
-        self.lr_scales = [group.pop("lr_scale", 1.0) for group in groups]
-        self.params = [p for group in groups for p in group["params"]]
-        self.names = [names[p] for p in self.params]
-        self.adamw = torch.optim.AdamW(
-            groups, lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay, fused=True
-        )
+        orthogonal: list[dict[str, Any]] = []
+        others: list[dict[str, Any]] = []
+        for group in groups:
+            hidden = group.get("hidden", False) and config.kind == "muon"
+            group = {key: value for key, value in group.items() if key != "hidden"}
+            (orthogonal if hidden else others).append({"lr_scale": 1.0, **group, "params": list(group["params"])})
+        self.params = [p for group in [*others, *orthogonal] for p in group["params"]]
+        self.names = {p: names[p] for p in self.params}
+        self.parts: list[torch.optim.Optimizer] = []
+        decay = config.weight_decay
+        if others:
+            adamw = torch.optim.AdamW(
+                others, lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=decay, fused=True
+            )
+            self.parts.append(adamw)
+        if orthogonal:
+            self.parts.append(Muon(orthogonal, lr=config.lr, weight_decay=decay))
 
     def step(self, step: int) -> Tensor | None:
         """Clip the gradients, update the parameters; return the gradients' norm before clipping, None if clip is 0."""
         norm = nn.utils.clip_grad_norm_(self.params, self.config.clip) if self.config.clip else None
         lr = self.learning_rate(step)
-        for group, scale in zip(self.adamw.param_groups, self.lr_scales, strict=True):
-            group["lr"] = lr * scale
-        self.adamw.step()
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = lr * group["lr_scale"]
+            part.step()
         return norm
 
     def learning_rate(self, step: int) -> float:
@@ -49,11 +61,11 @@ class Optimizer:
 
     def state(self) -> dict[str, Tensor]:
         """Return ``<moment>/<parameter>`` → tensor; parameters without a gradient so far have none."""
-        state = self.adamw.state
         return {
-            f"{moment}/{name}": tensor
-            for name, p in zip(self.names, self.params, strict=True)
-            for moment, tensor in state.get(p, {}).items()
+            f"{moment}/{self.names[p]}": tensor
+            for part in self.parts
+            for p in _parameters(part)
+            for moment, tensor in part.state.get(p, {}).items()
         }
 
     def load(self, state: Mapping[str, Tensor]) -> None:
@@ -62,8 +74,14 @@ class Optimizer:
         for key, tensor in state.items():
             moment, _, name = key.partition("/")
             moments.setdefault(name, {})[moment] = tensor
-        by_index = {index: moments[name] for index, name in enumerate(self.names) if name in moments}
-        self.adamw.load_state_dict({"state": by_index, "param_groups": self.adamw.state_dict()["param_groups"]})
+        for part in self.parts:
+            names = [self.names[p] for p in _parameters(part)]
+            by_index = {index: moments[name] for index, name in enumerate(names) if name in moments}
+            part.load_state_dict({"state": by_index, "param_groups": part.state_dict()["param_groups"]})
+
+
+def _parameters(part: torch.optim.Optimizer) -> list[Tensor]:
+    return [p for group in part.param_groups for p in group["params"]]
 
 
 def make_optimizers(system: System, configs: Mapping[str, OptimizerConfig], max_steps: int) -> dict[str, Optimizer]:

@@ -94,7 +94,8 @@ class System(nn.Module):
         """Return, for every name in ``optimizers``, its groups of parameters.
 
         A group is a dict: ``params`` (parameters), and optionally ``lr_scale`` (factor on the optimizer's learning
-        rate, 1 if absent) and ``weight_decay`` (instead of the optimizer's). A parameter may belong to several
+        rate, 1 if absent), ``weight_decay`` (instead of the optimizer's) and ``hidden`` (true: matrices between two
+        layers, which the optimizer's ``kind: muon`` orthogonalises). A parameter may belong to several
         optimizers (two kinds of batches, each with an optimizer state of its own). By default one optimizer, ``main``,
         has all.
         """
@@ -174,14 +175,15 @@ def check_same_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Tenso
         raise AudiolmError(f"weights do not fit this model: {'; '.join(problems)}; use the config they were made with")
 
 
-def decay_matrices(*modules: nn.Module, lr_scale: float = 1.0) -> list[dict[str, Any]]:
+def decay_matrices(*modules: nn.Module, lr_scale: float = 1.0, hidden: bool = False) -> list[dict[str, Any]]:
     """Return groups in which only matrices, convolutions and embeddings (two axes or more) take weight decay.
 
-    Biases, gains and other vectors get ``weight_decay`` 0; frozen parameters are left out.
+    Biases, gains and other vectors get ``weight_decay`` 0; frozen parameters are left out. ``hidden`` marks the
+    matrices as such, for modules that have no embedding and no output layer.
     """
     params = list(dict.fromkeys(p for module in modules for p in module.parameters() if p.requires_grad))
     groups = [
-        {"params": [p for p in params if p.ndim >= 2], "lr_scale": lr_scale},
+        {"params": [p for p in params if p.ndim >= 2], "lr_scale": lr_scale, "hidden": hidden},
         {"params": [p for p in params if p.ndim < 2], "lr_scale": lr_scale, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]

@@ -18,6 +18,7 @@ from audiolm.train.config import OptimizerConfig
 from audiolm.train.ema import EMA
 from audiolm.train.loader import batches, key_lists
 from audiolm.train.logs import Meter, NotFinite, truncate_metrics
+from audiolm.train.muon import orthogonalise
 from audiolm.train.optim import make_optimizers
 from audiolm.train.randomness import Key, seed_torch
 from audiolm.train.schedule import learning_rate
@@ -88,6 +89,48 @@ def test_optimizer_state_goes_by_name():
     assert set(state) >= {"exp_avg/net.0.weight", "exp_avg_sq/out.bias", "step/out.weight"}
     optimizers[1].load(state)
     assert all(torch.equal(tensor, optimizers[1].state()[name]) for name, tensor in state.items())
+
+
+def test_orthogonalised_matrices_have_singular_values_near_one():
+    x = torch.randn(3, 20, 8, generator=torch.Generator().manual_seed(0))
+    for matrices in (x, x.mT):
+        values = torch.linalg.svdvals(orthogonalise(matrices))
+        assert 0.6 < values.min() and values.max() < 1.3
+    u, _, v = torch.linalg.svd(x, full_matrices=False)
+    torch.testing.assert_close(orthogonalise(x), u @ v, rtol=0, atol=0.25)  # the directions stay
+
+
+def test_muon_steps_hidden_matrices_and_adamw_the_rest():
+    class Deep(Line):
+        def parameter_groups(self):
+            hidden = decay_matrices(self.net, hidden=True)
+            return {"main": [*hidden, *decay_matrices(self.out)]}
+
+    systems = [Deep(LineConfig(inputs=8)) for _ in range(2)]
+    systems[1].load_state_dict(systems[0].state_dict())
+    config = OptimizerConfig(kind="muon", lr=0.1, clip=0.0)
+    optimizers = [make_optimizers(system, {"main": config}, 10)["main"] for system in systems]
+    before = systems[0].net[0].weight.detach().clone()
+
+    def step(number: int, *which: int) -> None:
+        generator = torch.Generator().manual_seed(number)
+        gradients = [torch.randn(p.shape, generator=generator) for p in systems[0].parameters()]
+        for i in which:
+            for p, gradient in zip(systems[i].parameters(), gradients, strict=True):
+                p.grad = gradient.clone()
+            optimizers[i].step(number)
+
+    step(0, 0)
+    update = (systems[0].net[0].weight.detach() - before) / 0.1
+    assert update.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.2)  # as AdamW's
+    values = torch.linalg.svdvals(update)
+    assert values.max() < 2.5 * values.min()
+    state = optimizers[0].state()
+    assert "momentum/net.0.weight" in state and "exp_avg/out.weight" in state and "exp_avg/net.0.weight" not in state
+    optimizers[1].load({name: tensor.clone() for name, tensor in state.items()})
+    systems[1].load_state_dict(systems[0].state_dict())
+    step(1, 0, 1)
+    assert all(torch.equal(a, b) for a, b in zip(*(system.parameters() for system in systems), strict=True))
 
 
 def test_decay_matrices_leaves_vectors_and_frozen_out():

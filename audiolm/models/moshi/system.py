@@ -72,10 +72,17 @@ class MoshiSystem(System):
     def parameter_groups(self) -> dict[str, list[dict[str, Any]]]:
         model, backbone = self.model, self.model.backbone
         text = [backbone.text_embedding, backbone.text_head]
-        others = [backbone.transformer, backbone.norm, model.audio_embedding]
+        others = [backbone.norm, model.audio_embedding]
         others += [module for module in (model.hold_embedding, model.task_embedding) if module is not None]
-        groups = decay_matrices(*others) + decay_matrices(*text, lr_scale=self.config.text_lr_scale)
-        return {"main": groups + decay_matrices(model.depth, lr_scale=self.config.depth_lr_scale)}
+        depth_ends = [part for name, part in model.depth.named_children() if name != "layers"]
+        groups = [
+            *decay_matrices(backbone.transformer, hidden=True),
+            *decay_matrices(*others),
+            *decay_matrices(*text, lr_scale=self.config.text_lr_scale),
+            *decay_matrices(model.depth.layers, lr_scale=self.config.depth_lr_scale, hidden=True),
+            *decay_matrices(*depth_ends, lr_scale=self.config.depth_lr_scale),
+        ]
+        return {"main": groups}
 
     def examples(self) -> Windows:
         windows = Windows(self.config.data, self.config.model)
