@@ -173,6 +173,10 @@ class _Array:
         preempted = []
         for index, job in list(self.waiting.items()):
             state = self.states.get((self.submission[index], index))
+            if state and state.held:  # the machine could not start it; it would wait until somebody releases it
+                slurm_client.cancel([state.id])
+                yield self._ended(job, 1, f"Slurm holds {state.id}: {state.reason}")
+                continue
             if state and not state.over:
                 self.gone.pop(index, None)
                 continue

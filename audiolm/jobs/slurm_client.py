@@ -12,6 +12,7 @@ from audiolm.errors import AudiolmError
 from audiolm.jobs.backend import Place
 
 PATIENCE = 60.0  # seconds for an answer
+PING_PATIENCE = 15.0  # seconds for the first one
 # States of a job that will not run any more (squeue's manual, "Job state codes")
 OVER = frozenset(
     "BOOT_FAIL CANCELLED COMPLETED DEADLINE FAILED NODE_FAIL OUT_OF_MEMORY PREEMPTED REVOKED TIMEOUT".split()
@@ -35,6 +36,11 @@ class State:
         """Whether the job will not run any more."""
         return self.name in OVER
 
+    @property
+    def held(self) -> bool:
+        """Whether Slurm has put it aside after a failure."""
+        return self.name == "PENDING" and "requeued held" in self.reason.lower().replace("_", " ")
+
 
 def check() -> None:
     """Raise an :class:`AudiolmError` unless jobs can be sent to Slurm from here."""
@@ -43,10 +49,14 @@ def check() -> None:
             f"--backend slurm: there is no sbatch on {os.uname().nodename}; run this on a machine that sends jobs to "
             f"the cluster, or take --backend local (cmd.sh)"
         )
-    done = _call(["scontrol", "ping"])
-    if " is UP" not in done.stdout:
-        said = _one_line(done.stderr) or _one_line(done.stdout) or f"exit status {done.returncode}"
-        raise NoAnswer(f"--backend slurm: Slurm does not answer (scontrol ping: {said}); run it again when it does")
+    try:
+        done = _call(["scontrol", "ping"], PING_PATIENCE)
+        said = "scontrol ping: " + (_one_line(done.stderr) or _one_line(done.stdout) or f"status {done.returncode}")
+        up = " is UP" in done.stdout
+    except NoAnswer as error:
+        said, up = str(error), False
+    if not up:
+        raise NoAnswer(f"--backend slurm: Slurm does not answer ({said}); run it again when it does")
 
 
 def submit(arguments: Sequence[str]) -> str:
@@ -144,7 +154,7 @@ def cancel(what: Sequence[str]) -> None:
         raise NoAnswer(f"scancel: {_one_line(done.stderr)}")
 
 
-def _call(words: Sequence[str]) -> subprocess.CompletedProcess:
+def _call(words: Sequence[str], patience: float = PATIENCE) -> subprocess.CompletedProcess:
     """Run one of Slurm's commands, without what a job or settings around this process would make of it.
 
     It is in a session of its own: Ctrl-C is for the launcher, which has jobs to cancel then.
@@ -154,10 +164,11 @@ def _call(words: Sequence[str]) -> subprocess.CompletedProcess:
     variables = {name: value for name, value in os.environ.items() if name in own or not name.startswith(prefixes)}
     try:
         return subprocess.run(
-            words, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False, start_new_session=True
+            words, env=variables, capture_output=True, text=True, timeout=patience, check=False, start_new_session=True
         )
     except subprocess.TimeoutExpired as error:
-        raise NoAnswer(f"{words[0]} has not answered for {PATIENCE:.0f} s") from error
+        said = _one_line((error.stderr or b"").decode(errors="replace"))
+        raise NoAnswer(f"{words[0]}: no answer in {patience:.0f} s" + (f"; {said}" if said else "")) from error
     except FileNotFoundError as error:
         raise AudiolmError(f"--backend slurm: there is no {words[0]} on the PATH") from error
 

@@ -13,7 +13,7 @@ from audiolm.jobs import member, slurm, slurm_client
 from audiolm.jobs.backend import Place, get_backend
 from audiolm.jobs.launch import launch, parse_array
 from audiolm.jobs.slurm import SlurmBackend
-from audiolm.jobs.slurm_client import compress, sbatch_arguments
+from audiolm.jobs.slurm_client import State, compress, sbatch_arguments
 from audiolm.jobs.spool import Spool
 
 
@@ -162,6 +162,16 @@ def test_a_slurm_that_takes_no_jobs_is_one_clear_line(tmp_path, monkeypatch, com
     assert not (tmp_path / "x.slurm").exists()
 
 
+def test_a_slurm_that_cannot_even_be_asked_is_not_waited_for_long(tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    stub(tmp_path / "bin", monkeypatch, sbatch=("", 0))
+    (tmp_path / "bin/scontrol").write_text("#!/bin/sh\necho 'scontrol: error: no slurm.conf' >&2\nexec sleep 9\n")
+    (tmp_path / "bin/scontrol").chmod(0o755)
+    monkeypatch.setattr(slurm_client, "PING_PATIENCE", 0.3)
+    with pytest.raises(AudiolmError, match=r"not answer \(scontrol: no answer in 0 s; no slurm.conf\)"):
+        run([str(tmp_path / "x.log"), "true"])
+
+
 def test_settings_of_a_surrounding_job_do_not_reach_slurm(tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     stub(tmp_path / "bin", monkeypatch, scontrol=PING, sinfo=("", 0))
@@ -253,6 +263,16 @@ def test_preempted_jobs_are_submitted_again(fake, tmp_path, capfd):
     assert len(fake.submissions) == 2 and "1 jobs were preempted" in capfd.readouterr().err
 
 
+def test_a_job_that_slurm_puts_aside_has_failed(fake, tmp_path, capfd):
+    def queue(names):
+        return {key: State("1_1", "PENDING", "launch failed requeued held") for key in fake.members}
+
+    slurm_client.queue = queue
+    assert run([str(tmp_path / "x.log"), "sleep", "30"]) == 1
+    assert "the job failed (Slurm holds 1_1: launch failed requeued held)" in capfd.readouterr().err
+    assert all(process.poll() is not None for process in fake.members.values())
+
+
 def test_a_slurm_that_is_silent_for_a_while_is_waited_for(fake, tmp_path, capfd):
     fake.silent = 3
     assert run(script(tmp_path, "sleep 0.5")) == 0
@@ -294,8 +314,9 @@ def test_a_later_launcher_goes_on_with_the_jobs_of_one_that_was_killed(fake, tmp
 def test_jobs_of_other_work_are_cancelled_first(fake, tmp_path, capfd):
     leave(script(tmp_path, "echo . >> ran.JOB; sleep 60"), fake, lambda: runs(tmp_path) == [1, 1, 1])
     other = script(tmp_path, "echo . >> other.JOB")
+    earlier = list(fake.members.values())
     assert run(["JOB=1:2", *other[1:]]) == 0  # another command, and fewer jobs
-    assert all(process.poll() is not None for process in fake.members.values())
+    assert all(process.poll() is not None for process in earlier)
     assert "3 jobs of an earlier launcher, which did other work, are cancelled" in capfd.readouterr().err
     assert sorted(path.name for path in tmp_path.glob("other.*")) == ["other.1", "other.2"]
 

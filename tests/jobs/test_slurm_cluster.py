@@ -160,6 +160,7 @@ def test_jobs_of_a_lost_node_are_queued_again_by_themselves(tmp_path):
     text = "echo $SLURMD_NODENAME > node.JOB; while ! test -e go; do sleep 0.1; done; echo JOB > out.JOB"
     launcher = start(array(tmp_path, text, jobs=2), "--cpus", "4")
     wait_until(lambda: runs(tmp_path, 2) == [1, 1])
+    node("node1", state="drain", reason="test")
     node("node1", state="down", reason="test")
     try:
         (tmp_path / "go").touch()
@@ -189,7 +190,7 @@ def test_a_preempted_job_is_queued_again_and_goes_on(tmp_path):
     [
         (["--partition", "gpu"], "invalid partition specified: gpu.*there are: .*main"),
         (["--partition", "closed", "--account", "me"], "nvalid account or account/partition combination"),
-        (["--cpus", "64"], "Requested node configuration is not available"),
+        (["--cpus", "64"], "More processors requested than permitted|node configuration is not available"),
         (["--mem", "lots"], "Invalid --mem specification"),
     ],
 )
