@@ -10,7 +10,7 @@ each_set() { # [--sets "NAME …"] [--gpu] VERB [OPTION…]
   if [[ $1 == --gpu ]]; then # one GPU a job where there are any, else the cores as for other verbs
     shift
     gpu=(--gpu 0)
-    if ((ngpu > 0)); then jobs=$ngpu gpu=(--gpu 1); fi
+    if ((ngpu > 0)); then jobs=$((ngpu * ${num_nodes:-1})) gpu=(--gpu 1); fi
   fi
   local verb=$1
   shift

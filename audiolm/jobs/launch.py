@@ -7,11 +7,13 @@ import re
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from audiolm.errors import AudiolmError
 from audiolm.jobs.backend import Backend, Ended, Job
+from audiolm.jobs.progress import LOG_EVERY
 
 RUN_VARIABLE = "AUDIOLM_RUN"  # names one run of one stage; a new run of it redoes jobs that an earlier run has done
 TAIL_LINES = 10
@@ -136,16 +138,24 @@ def _report_failure(ended: Ended, of: int) -> None:
 
 
 class _Display:
-    """One line on the terminal: jobs done, and how far the running ones are by their own account."""
+    """Jobs done, and how far the others are by their own account: one line on a terminal, a line a minute in a log.
+
+    Args:
+        jobs: all jobs of the array.
+        done: how many of them were done before.
+    """
 
     def __init__(self, jobs: Sequence[Job], done: int) -> None:
         self.jobs, self.done = jobs, done
         self.on_terminal = sys.stderr.isatty()
+        self.logged = time.monotonic()
         self.shown = False
 
     def show(self, state: str) -> None:
-        if not self.on_terminal:
+        """Show how far the jobs are; ``state`` is what the backend knows of them."""
+        if not self.on_terminal and time.monotonic() - self.logged < LOG_EVERY:
             return
+        self.logged = time.monotonic()
         notes = [note for job in self.jobs if (note := _read_note(job))]
         parts = [f"{self.done} of {len(self.jobs)} jobs done"] if len(self.jobs) > 1 else []
         parts += [state] if state else []
@@ -154,8 +164,9 @@ class _Display:
             total = sum(note[1] for note in notes if note[2] == desc)
             parts.append(f"{desc} {count}" + (f" of {total} ({100 * count // total} %)" if total else ""))
         if parts:
-            print(f"\r\033[K  {', '.join(parts)}", end="", file=sys.stderr, flush=True)
-            self.shown = True
+            start, end = ("\r\033[K  ", "") if self.on_terminal else ("launch: ", "\n")
+            print(start + ", ".join(parts), end=end, file=sys.stderr, flush=True)
+            self.shown = self.on_terminal
 
     def clear(self) -> None:
         if self.shown:

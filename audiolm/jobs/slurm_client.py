@@ -86,7 +86,7 @@ def sbatch_arguments(
 
     Args:
         place: where, and what each job is given.
-        gpus: GPUs for each job, on each of its machines.
+        gpus: GPUs for each job, on each of its machines; 0 hides those that Slurm does not guard.
         indices: numbers of the jobs.
         limit: how many may run at a time; None: all.
         name: the jobs' name, by which they are found again.
@@ -103,7 +103,8 @@ def sbatch_arguments(
         "gres": f"gpu:{gpus}" if gpus else None,
     }
     return [
-        *["--parsable", "--requeue", "--export=ALL", "--open-mode=append"],
+        *["--parsable", "--requeue", "--open-mode=append"],
+        "--export=ALL" + (",CUDA_VISIBLE_DEVICES=" if gpus == 0 else ""),
         *[f"--nodes={place.nodes}", f"--ntasks-per-node={place.tasks}"],
         *[f"--{option}={value}" for option, value in given.items() if value is not None],
         *place.extra,

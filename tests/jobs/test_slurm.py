@@ -53,7 +53,7 @@ def test_sbatch_gets_what_was_asked_for():
     place = Place(2, 4, 8, "32G", "2-0", "gpu", "me", "high", ("--exclude=n7",))
     arguments = sbatch_arguments(place, 4, [1, 2, 3, 7], 2, "codes.1a", "/x/%a.out", ["python", "a b"])
     assert arguments == [
-        *["--parsable", "--requeue", "--export=ALL", "--open-mode=append", "--nodes=2", "--ntasks-per-node=4"],
+        *["--parsable", "--requeue", "--open-mode=append", "--export=ALL", "--nodes=2", "--ntasks-per-node=4"],
         *["--cpus-per-task=8", "--mem=32G", "--time=2-0", "--partition=gpu", "--account=me", "--qos=high"],
         *["--gres=gpu:4", "--exclude=n7", "--array=1-3,7%2", "--job-name=codes.1a", "--output=/x/%a.out"],
         "--wrap=exec python 'a b'",
@@ -66,6 +66,7 @@ def test_sbatch_is_left_its_own_choice_of_what_was_not_asked_for():
         options = {word.partition("=")[0] for word in arguments}
         assert not options & {"--cpus-per-task", "--mem", "--time", "--partition", "--account", "--qos", "--gres"}
         assert "--array=1" in arguments
+        assert ("--export=ALL,CUDA_VISIBLE_DEVICES=" if gpus == 0 else "--export=ALL") in arguments
 
 
 @pytest.mark.parametrize(

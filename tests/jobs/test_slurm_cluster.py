@@ -76,6 +76,18 @@ def test_an_array_with_a_failing_job_is_retried_within_its_limits(tmp_path):
     assert not (tmp_path / "x.slurm").exists() and not list(tmp_path.glob("*.done"))
 
 
+def test_what_a_job_is_given(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
+    monkeypatch.setenv("A_SETTING", "with 'quotes, and commas'")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    text = 'echo "${CUDA_VISIBLE_DEVICES-unset}|$SLURM_MEM_PER_NODE|$OMP_NUM_THREADS|$A_SETTING|$PWD"'
+    words = [str(tmp_path / "x.log"), "bash", "-c", f"{text} > '{tmp_path}/given'"]
+    for gpu, seen in (("0", ""), (None, "5")):
+        options = ["--gpu", gpu] if gpu else []
+        assert run(words, *options, "--cpus", "3", "--mem", "60M", "--sbatch=--comment=x y")[0] == 0
+        assert (tmp_path / "given").read_text() == f"{seen}|60|3|with 'quotes, and commas'|{os.getcwd()}\n"
+
+
 def test_a_killed_member_runs_again(tmp_path):
     text = "echo $PPID > member.JOB; test JOB != 2 || test -e go || sleep 600; echo JOB > out.JOB"
     launcher = start(array(tmp_path, text, jobs=3), "--retries", "1")
