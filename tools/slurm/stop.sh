@@ -11,15 +11,10 @@ ours || exit 0
 
 jobs_left() { squeue -h -o %A 2>/dev/null; }
 
-# Process ids of what belongs to a job of this Slurm, and of the daemons of its jobs.
+# Process ids of what belongs to a job of this Slurm.
 job_processes() {
-  local environ
-  for environ in /proc/[0-9]*/environ; do
-    if as_root grep -qzx "SLURM_CONF=$conf" "$environ" 2>/dev/null && as_root grep -qz '^SLURM_JOB_ID=' "$environ"; then
-      environ=${environ%/environ}
-      echo "${environ##*/}"
-    fi
-  done
+  as_root grep -slzxF "SLURM_CONF=$conf" /proc/[0-9]*/environ | as_root xargs -r grep -slz '^SLURM_JOB_ID=' | cut -d/ -f3 ||
+    true # there are none
 }
 
 if [[ $(scontrol ping 2>/dev/null) == *" is UP"* ]]; then
