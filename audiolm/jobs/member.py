@@ -17,7 +17,7 @@ from audiolm.errors import AudiolmError
 from audiolm.jobs import process
 from audiolm.jobs.spool import Order, Spool
 
-SIGNALLED = 1.0  # seconds after which a signal to all of a job's processes has reached this one too
+SIGNALLED = 0.2  # seconds after which a signal to all processes of a job has reached this one too
 
 
 def main(argv: Sequence[str]) -> int:

@@ -18,7 +18,7 @@ from audiolm.errors import AudiolmError
 from audiolm.jobs import slurm_client
 from audiolm.jobs.backend import Ended, Job, Place
 from audiolm.jobs.slurm_client import NoAnswer, State
-from audiolm.jobs.spool import Spool
+from audiolm.jobs.spool import Order, Spool
 
 POLL = (0.2, 2.0)  # seconds between two looks for marks: at the start, and when jobs take long
 ASK = (2.0, 20.0)  # seconds between two calls of squeue
@@ -45,12 +45,16 @@ class SlurmBackend:
             return
         slurm_client.check()
         array = _Array(Spool.of(jobs[0].array), self.place, gpus, self.max_jobs)
+        found = array.look()
         try:
-            yield from array.take_over(jobs)
+            yield from array.take_over(jobs, found)
             array.submit([job for job in jobs if job.index not in array.waiting and job.index not in array.past])
             yield from array.follow(tick)
-        finally:
-            array.end()
+        except BaseException:  # GeneratorExit and signals too
+            array.cancel()
+            array.spool.remove()
+            raise
+        array.spool.remove()
 
 
 @dataclass
@@ -68,17 +72,21 @@ class _Array:
     gone: dict[int, float] = field(default_factory=dict)  # when Slurm was first seen to be through with a job
     said: set[str] = field(default_factory=set)
 
-    def take_over(self, jobs: Sequence[Job]) -> Generator[Ended, None, None]:
-        """Go on with what an earlier launcher has left of these jobs, and cancel what it has left of others."""
+    def look(self) -> list[tuple[Order, State | None]]:
+        """Return the orders that an earlier launcher has left, with what Slurm knows of each."""
         orders = self.spool.orders()
-        if not orders:
-            return
-        found = slurm_client.queue(order.submission for order in orders)
+        known = slurm_client.queue(order.submission for order in orders) if orders else {}
+        return [(order, known.get((order.submission, order.job.index))) for order in orders]
+
+    def take_over(
+        self, jobs: Sequence[Job], found: Sequence[tuple[Order, State | None]]
+    ) -> Generator[Ended, None, None]:
+        """Go on with what an earlier launcher has left of these jobs, and cancel what it has left of others."""
         wanted = {job.index: job for job in jobs}
         strays: list[State] = []
-        for order in orders:
+        for order, state in found:
             index = order.job.index
-            job, state = wanted.get(index), found.get((order.submission, index))
+            job = wanted.get(index)
             queued = state is not None and not state.over
             if job is not None and job.digest == order.job.digest:
                 if self.spool.status(index, order.submission) == 0:
@@ -93,7 +101,7 @@ class _Array:
         if strays:
             self._say(f"{len(strays)} jobs of an earlier launcher, which did other work, are cancelled")
             slurm_client.cancel([state.id for state in strays])
-            self._wait_until_gone({order.submission for order in orders}, {state.id for state in strays})
+            self._wait_until_gone({order.submission for order, _ in found}, {state.id for state in strays})
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Send jobs to Slurm."""
@@ -130,9 +138,13 @@ class _Array:
             tick(self._summary())
             time.sleep(_between(*POLL, (now - started) / 100))
 
-    def end(self) -> None:
-        """Cancel what still waits or runs, and forget the array."""
-        names = set(self.submission.values())
+    def cancel(self) -> None:
+        """Cancel what still waits or runs of this array, whoever has sent it, and wait until it is gone.
+
+        Raises:
+            AudiolmError: Slurm does not do it; the orders stay, so that a later launcher finds the jobs.
+        """
+        names = {order.submission for order in self.spool.orders()}
         try:
             for name in names:
                 slurm_client.cancel([f"--name={name}"])
@@ -143,7 +155,6 @@ class _Array:
                 f"{error}: jobs may still be there; the same command finds them, scancel --name={','.join(names)} "
                 f"ends them"
             ) from error
-        self.spool.remove()
 
     def _marked(self) -> Generator[Ended, None, None]:
         """Yield the jobs that have left a mark."""

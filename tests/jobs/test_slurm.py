@@ -31,7 +31,6 @@ def fake(monkeypatch):
     monkeypatch.setattr(slurm, "POLL", (0.02, 0.02))
     monkeypatch.setattr(slurm, "ASK", (0.05, 0.05))
     monkeypatch.setattr(slurm, "LATE", 0.3)
-    monkeypatch.setattr(member, "SIGNALLED", 0.0)
     yield stand_in
     stand_in.end()
 
@@ -291,10 +290,8 @@ def test_jobs_are_cancelled_when_the_launcher_is_interrupted(fake, tmp_path):
 
 def leave(words, fake, until):
     """Start an array as a launcher would that is then killed: its jobs go on."""
-    ends = SlurmBackend(Place()).run(parse_array(words), None, lambda state: None)
     array = slurm._Array(Spool.of(parse_array(words)[0].array), Place(), None, None)
     array.submit(parse_array(words))
-    ends.close()
     deadline = time.monotonic() + 20
     while not until():
         assert time.monotonic() < deadline
@@ -320,6 +317,19 @@ def test_jobs_of_other_work_are_cancelled_first(fake, tmp_path, capfd):
     assert all(process.poll() is not None for process in earlier)
     assert "3 jobs of an earlier launcher, which did other work, are cancelled" in capfd.readouterr().err
     assert sorted(path.name for path in tmp_path.glob("other.*")) == ["other.1", "other.2"]
+
+
+def test_jobs_that_cannot_be_seen_or_ended_are_not_forgotten(fake, tmp_path, monkeypatch):
+    words = script(tmp_path, "echo . >> ran.JOB; sleep 60")
+    leave(words, fake, lambda: runs(tmp_path) == [1, 1, 1])
+    fake.silent = 1
+    with pytest.raises(AudiolmError, match="squeue: Unable to contact"):
+        run(words)
+    monkeypatch.setattr(slurm, "CANCEL_PATIENCE", 0.3)
+    monkeypatch.setattr(slurm_client, "cancel", lambda what: None)
+    with pytest.raises(AudiolmError, match="has not ended 1_1, 1_2, 1_3 in 0 s: jobs may still be there; .* --name=x"):
+        run(script(tmp_path, "true"))
+    assert len(Spool.of(tmp_path / "x.JOB.log").orders()) == 3 and len(fake.submissions) == 1
 
 
 def test_a_job_that_was_replaced_does_nothing(fake, tmp_path, capfd, monkeypatch):
