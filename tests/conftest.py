@@ -1,7 +1,10 @@
 """Fixtures that tests of every part share."""
 
 import os
+import shutil
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +26,18 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no real recordings at {SHARED}: set AUDIOLM_TEST_DATA to a folder that holds them")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory) -> Iterator[Path]:
+    """The folder of a running Slurm of two nodes, both this machine; commands find it (SLURM_CONF)."""
+    if os.geteuid() != 0 and shutil.which("munged") is None:
+        pytest.skip("no Slurm is installed, and only root can install it: tools/slurm/start.sh")
+    tools, folder = Path(__file__).parents[1] / "tools/slurm", tmp_path_factory.mktemp("slurm")
+    started = subprocess.run([tools / "start.sh", folder], capture_output=True, text=True, timeout=240, check=False)
+    if started.returncode:
+        pytest.skip(f"no Slurm can be started here: {started.stderr.strip().splitlines()[-1]}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+        yield folder
+    subprocess.run([tools / "stop.sh", folder], check=True, timeout=120)

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # the recipe sets dir, sets, nj, cmd …
-# How the stages of a recipe call audiolm's verbs. They use the recipe's options dir, sets, nj, ngpu, max_rejected, and cmd
-# (cmd.sh): where and how widely a verb runs is no part of its result, so a stage's command line does not name these.
+# How the stages of a recipe call audiolm's verbs. They use the recipe's options dir, sets, nj, ngpu, num_nodes, max_rejected,
+# and cmd and train_cmd (cmd.sh): where and how widely a verb runs is no part of its result, so a stage's command line does
+# not name these.
 
 # One array verb over the sets, then its parts joined and counted.
 each_set() { # [--sets "NAME …"] [--gpu] VERB [OPTION…]
@@ -9,7 +10,7 @@ each_set() { # [--sets "NAME …"] [--gpu] VERB [OPTION…]
   if [[ $1 == --gpu ]]; then # one GPU a job where there are any, else the cores as for other verbs
     shift
     gpu=(--gpu 0)
-    if ((ngpu > 0)); then jobs=$ngpu gpu=(--gpu 1); fi
+    if ((ngpu > 0)); then jobs=$((ngpu * ${num_nodes:-1})) gpu=(--gpu 1); fi
   fi
   local verb=$1
   shift
@@ -29,9 +30,9 @@ once() { # VERB [OPTION…]
 # Train a model into exp/NAME. A training that was interrupted goes on; one with other options or on other data is moved
 # to $dir/old first (audiolm/jobs/claim.py).
 train() { # NAME [OPTION…]
-  local name=$1 exp=$dir/exp/$1
+  local name=$1 exp=$dir/exp/$1 devices=$((ngpu > 1 ? ngpu : 1))
   shift
   python3 -m audiolm.jobs.claim --dir "$dir" "$exp" "$@"
-  $cmd --gpu "$ngpu" "$dir/log/train_$name.log" \
-    audiolm train --exp "$exp" --trainer.devices "$((ngpu > 1 ? ngpu : 1))" "$@"
+  ${train_cmd:-$cmd} --gpu "$ngpu" --nodes "${num_nodes:-1}" --tasks "$devices" "$dir/log/train_$name.log" \
+    audiolm train --exp "$exp" --trainer.devices "$devices" --trainer.num_nodes "${num_nodes:-1}" "$@"
 }

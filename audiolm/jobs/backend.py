@@ -1,9 +1,9 @@
 """What a launcher's backend is: it runs jobs somewhere and says how each one ended."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from audiolm.errors import AudiolmError, did_you_mean
 
@@ -17,6 +17,7 @@ class Job:
         command: program and arguments.
         log: file that takes its stdout and stderr.
         digest: identifies the work; a job whose done mark holds it is not run again.
+        array: the log's name before JOB became a number, the same for all jobs of an array however many they are.
         of: how many jobs the array has.
     """
 
@@ -24,6 +25,7 @@ class Job:
     command: tuple[str, ...]
     log: Path
     digest: str
+    array: Path
     of: int = 1
 
     @property
@@ -36,34 +38,83 @@ class Job:
         return self.done_mark.is_file() and self.done_mark.read_text() == self.digest
 
 
+class Ended(NamedTuple):
+    """How a job ended: its exit status (``-n``: killed by signal n), and why where the status does not tell it."""
+
+    job: Job
+    status: int
+    why: str = ""
+
+
 class Backend(Protocol):
     """Somewhere to run jobs."""
 
-    def run(self, jobs: Sequence[Job], gpus: int | None, tick: Callable[[], None]) -> Iterator[tuple[Job, int]]:
-        """Run every job; yield each with its exit status as it ends (``-n``: killed by signal n).
+    def run(self, jobs: Sequence[Job], gpus: int | None, tick: Callable[[str], None]) -> Generator[Ended, None, None]:
+        """Run every job; yield each as it ends.
 
-        A job that fails stops no other. When the iteration is left early (an exception, a signal), every job that still
-        runs is ended before the exception goes on.
+        A job that fails stops no other. When the generator is left early (an exception, a signal, ``close``), every job
+        that still runs is ended first.
 
         Args:
-            jobs: what to run.
+            jobs: what to run: jobs of one array.
             gpus: GPUs for each job; 0 hides them; None leaves them as they are.
-            tick: called a few times a second while jobs run.
+            tick: called a few times a second while jobs run, with what the backend knows of them ("2 run, 3 wait").
         """
 
 
-def local(max_jobs: int | None) -> Backend:
-    """Processes of this machine."""
+@dataclass(frozen=True)
+class Place:
+    """Where on a cluster jobs run and what each one is given there; None: as the cluster has it.
+
+    Attributes:
+        nodes: machines for each job.
+        tasks: processes of the command on each of them, started together.
+        cpus: cores for each process.
+        memory: memory on each machine ("8G").
+        time: time limit ("4:00:00", "2-0").
+        partition, account, qos: where they queue, and on whose behalf.
+        extra: further arguments of sbatch.
+    """
+
+    nodes: int = 1
+    tasks: int = 1
+    cpus: int | None = None
+    memory: str | None = None
+    time: str | None = None
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    extra: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("nodes", "tasks", "cpus"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise AudiolmError(f"--{name} {value}: expected at least 1")
+
+
+def local(place: Place, max_jobs: int | None) -> Backend:
+    """Processes of this machine; they take what they need of it, so that of ``place`` only the machines count."""
     from audiolm.jobs.local import LocalBackend
 
+    if place.nodes > 1:
+        raise AudiolmError(f"--nodes {place.nodes}: --backend local is one machine; --backend slurm knows more")
     return LocalBackend(max_jobs)
 
 
-BACKENDS: dict[str, Callable[[int | None], Backend]] = {"local": local}
+def slurm(place: Place, max_jobs: int | None) -> Backend:
+    """Jobs of a Slurm cluster."""
+    from audiolm.jobs.slurm import SlurmBackend
+
+    return SlurmBackend(place, max_jobs)
 
 
-def get_backend(name: str, max_jobs: int | None) -> Backend:
+BACKENDS: dict[str, Callable[[Place, int | None], Backend]] = {"local": local, "slurm": slurm}
+
+
+def get_backend(name: str, max_jobs: int | None, place: Place = Place()) -> Backend:  # noqa: B008 - it is frozen
     """Return the backend of that name, with at most ``max_jobs`` jobs at a time (None: the backend's own choice)."""
     if name not in BACKENDS:
         raise AudiolmError(f"--backend {name}: there is no such backend{did_you_mean(name, BACKENDS)}")
-    return BACKENDS[name](max_jobs)
+    if max_jobs is not None and max_jobs < 1:
+        raise AudiolmError(f"--max_jobs {max_jobs}: at least one job must run at a time")
+    return BACKENDS[name](place, max_jobs)

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from audiolm.train.config import TrainerConfig
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins import ClusterEnvironment
 
 
 def make_fabric(config: TrainerConfig) -> "Fabric":
@@ -23,7 +25,8 @@ def make_fabric(config: TrainerConfig) -> "Fabric":
     command again.
 
     Raises:
-        AudiolmError: a GPU is asked for and there is none, or the batch does not divide into equal parts.
+        AudiolmError: a GPU is asked for and there is none, the batch does not divide into equal parts, or srun has
+            started another number of processes.
     """
     accelerator = choose_accelerator(config.accelerator)
     world = config.devices * config.num_nodes
@@ -36,6 +39,7 @@ def make_fabric(config: TrainerConfig) -> "Fabric":
     if accelerator == "cpu":  # Fabric sets it; AdamW's step would then look for NVIDIA's library each time (80 µs)
         os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message="The `srun` command is available")
     # A step may leave parameters without gradient (a discriminator before its start); DDP must expect it.
     warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
     fabric = Fabric(
@@ -44,9 +48,33 @@ def make_fabric(config: TrainerConfig) -> "Fabric":
         num_nodes=config.num_nodes,
         precision="32-true",  # the loop does autocast: Fabric's would skip marked methods, and round inputs to bf16
         strategy="auto" if world == 1 else DDPStrategy(find_unused_parameters=True),
+        plugins=cluster(config, os.environ),
     )
     fabric.launch()
     return fabric
+
+
+def cluster(config: TrainerConfig, environment: Mapping[str, str]) -> list["ClusterEnvironment"]:
+    """Return the plugin that keeps Fabric from mistaking any job of Slurm for one whose tasks are this run's processes.
+
+    They are only where srun has started them; elsewhere Fabric starts the processes of this machine itself.
+
+    Raises:
+        AudiolmError: srun has started another number of processes than ``config`` asks for.
+    """
+    if "SLURM_NTASKS" not in environment or "TORCHELASTIC_RUN_ID" in environment:
+        return []
+    world, tasks = config.devices * config.num_nodes, int(environment.get("SLURM_STEP_NUM_TASKS") or 1)
+    if tasks == world > 1:
+        return []
+    if tasks > 1 or config.num_nodes > 1:
+        raise AudiolmError(
+            f"trainer.devices {config.devices} × trainer.num_nodes {config.num_nodes} make {world} processes, but "
+            f"Slurm has started {tasks}; audiolm launch wants --nodes {config.num_nodes} --tasks {config.devices}"
+        )
+    from lightning_fabric.plugins.environments import LightningEnvironment
+
+    return [LightningEnvironment()]
 
 
 def fabric_classes() -> tuple[type, type]:

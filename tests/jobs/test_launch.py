@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from audiolm.errors import AudiolmError
+from audiolm.jobs import launch as module
 from audiolm.jobs.backend import get_backend
 from audiolm.jobs.launch import launch, parse_array
 from audiolm.jobs.local import LocalBackend
@@ -58,8 +59,8 @@ def test_wrong_calls_are_named(words, says):
 
 
 def test_unknown_backend_names_what_there_is():
-    with pytest.raises(AudiolmError, match="--backend slurm: there is no such backend; choose from: local"):
-        get_backend("slurm", None)
+    with pytest.raises(AudiolmError, match="--backend slrum: there is no such backend; did you mean 'slurm'"):
+        get_backend("slrum", None)
 
 
 def test_a_failed_job_shows_the_end_of_its_log_and_stops_no_other(tmp_path, capfd):
@@ -70,6 +71,19 @@ def test_a_failed_job_shows_the_end_of_its_log_and_stops_no_other(tmp_path, capf
     error = capfd.readouterr().err
     assert "job 2 of 4 failed (exit status 1)" in error and str(tmp_path / "x.2.log") in error
     assert "line 30" in error and "line 21\n" in error and "line 20\n" not in error
+
+
+def test_a_log_is_told_every_minute_how_far_the_jobs_are(tmp_path, capsys, monkeypatch):
+    jobs = parse_array(["JOB=1:3", str(tmp_path / "x.JOB.log"), "true"])
+    for number in (2, 3):
+        (tmp_path / f"x.{number}.log.progress").write_text(f"{number}\t8\tcodes\n")
+    display = module._Display(jobs, done=1)
+    display.show("2 run")
+    assert capsys.readouterr().err == ""
+    display.logged -= 60
+    display.show("2 run")
+    display.show("2 run")
+    assert capsys.readouterr().err == "launch: 1 of 3 jobs done, 2 run, codes 5 of 16 (31 %)\n"
 
 
 def test_a_half_done_array_redoes_only_what_is_missing(tmp_path):

@@ -68,6 +68,6 @@ def test_a_new_recipe_works_and_says_what_is_left_to_do(tmp_path):
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 def test_shell_files_pass_shellcheck():
-    files = [*ROOT.glob("utils/*.sh"), *ROOT.glob("egs/**/*.sh"), *ROOT.glob("tools/*.sh")]
+    files = [*ROOT.glob("utils/*.sh"), *ROOT.glob("egs/**/*.sh"), *ROOT.glob("tools/**/*.sh")]
     status, said = call("shellcheck", "-x", "--source-path=SCRIPTDIR", *files)
     assert status == 0, said
