@@ -247,7 +247,7 @@ def _opened(path: str, allow_pipes: bool) -> Iterator[soundfile.SoundFile]:
     try:
         file = soundfile.SoundFile(source)
     except soundfile.LibsndfileError as error:
-        raise AudiolmError(f"{path} is not audio that libsndfile reads: {error.error_string.strip()}") from None
+        raise AudiolmError(_undecodable(path, source, error.error_string.strip())) from None
     with file:
         if source is path:
             _check_length(file, path)
@@ -291,6 +291,19 @@ def _check_length(file: soundfile.SoundFile, path: str) -> None:
             raise AudiolmError(
                 f"{path} is truncated: its header promises {int(count[1])} samples, {file.frames} are there"
             )
+
+
+def _undecodable(path: str, source: str | io.BytesIO, why: str) -> str:
+    """What is wrong with a file that libsndfile does not open."""
+    if source is path:
+        with open(path, "rb") as raw:
+            head = raw.read(1024)
+        if head.startswith(b"NIST_1A") and b"embedded-shorten" in head:
+            return (
+                f"{path} is SPHERE with shorten compression, which libsndfile does not decode; convert it with"
+                f" 'sph2pipe -p {path} decoded.sph' (LDC's sph2pipe) or 'w_decode -o pcm' (NIST's SPHERE tools)"
+            )
+    return f"{path} is not audio that libsndfile reads: {why}"
 
 
 def _pipe_output(command: str, allow_pipes: bool) -> io.BytesIO:
