@@ -76,6 +76,8 @@ def prepare(args: argparse.Namespace) -> None:
     }
     if not audio.keys() & {meeting for named in meetings.values() for meeting in named}:
         raise AudiolmError(f"no audio of {names_of(sorted(speakers))} below {args.corpus_dir}; get it from {AUDIO}")
+    if no_part := sorted(meeting for meeting in speakers if meeting[:6] not in part_of):
+        print(f"in no part of the corpus's partition, and so in no set: {names_of(no_part)}")
     write_sets(args, ((name, read(root, audio, own, speakers, args.mic)) for name, own in meetings.items()))
 
 
