@@ -1,4 +1,4 @@
-"""Validate, fix, split, subset or combine Kaldi data directories.
+"""Validate, fix, split, subset or combine Kaldi data directories; import and export other tools' layouts.
 
 The options are those of Kaldi's utils/*_data_dir.sh, whose namesakes in utils/ call this verb.
 """
@@ -9,6 +9,10 @@ from pathlib import Path
 
 from audiolm.errors import AudiolmError
 
+LAYOUTS = {
+    "lhotse": "lhotse's manifests (a folder with recordings.jsonl.gz, supervisions.jsonl.gz)",
+    "moshi_finetune": "moshi-finetune's stereo WAV and JSON files (a data.jsonl)",
+}
 SHOWN = 20  # problems that are printed of each directory
 
 
@@ -42,13 +46,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     combine = _action(actions, "combine", "write one directory DEST of several")
     combine.add_argument("dest", type=Path, metavar="DEST")
     combine.add_argument("sources", nargs="+", type=Path, metavar="DIR")
+    layouts = "; ".join(f"{name}: {what}" for name, what in LAYOUTS.items())
+    out = _action(actions, "export", f"write DIR for other tools: {layouts}")
+    out.add_argument("layout", choices=LAYOUTS, metavar="LAYOUT")
+    out.add_argument("source", type=Path, metavar="DIR")
+    out.add_argument("dest", type=Path, metavar="FOLDER")
+    out.add_argument(
+        "--main", nargs="+", choices=["A", "B"], default=["A"], help="moshi_finetune: channels that become Moshi's"
+    )
+    into = _action(actions, "import", f"write DIR of what other tools use: {layouts}")
+    into.add_argument("layout", choices=LAYOUTS, metavar="LAYOUT")
+    into.add_argument("source", type=Path, metavar="FOLDER_OR_JSONL")
+    into.add_argument("dest", type=Path, metavar="DIR")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do the action; the exit status is 1 if validation finds a problem."""
-    return {"validate": _validate, "fix": _fix, "split": _split, "subset": _subset, "combine": _combine}[args.action](
-        args
-    )
+    actions = {
+        "validate": _validate,
+        "fix": _fix,
+        "split": _split,
+        "subset": _subset,
+        "combine": _combine,
+        "export": _export,
+        "import": _import,
+    }
+    return actions[args.action](args)
 
 
 def _validate(args: argparse.Namespace) -> int:
@@ -113,6 +136,39 @@ def _combine(args: argparse.Namespace) -> None:
     from audiolm.data.tools import combine
 
     combine([_read(args, path) for path in args.sources]).write(args.dest)
+
+
+def _export(args: argparse.Namespace) -> None:
+    data = _read(args, args.source)
+    if args.layout == "lhotse":
+        from audiolm.data.lhotse import export_lhotse
+
+        rejected = export_lhotse(data, args.dest)
+    else:
+        from audiolm.data.moshi_finetune import export_moshi_finetune
+
+        rejected = export_moshi_finetune(data, args.dest, args.main)
+    print(f"{args.dest}: {len(data.wav)} recordings{_left_out(args.dest, rejected)}")
+
+
+def _import(args: argparse.Namespace) -> None:
+    from audiolm.data.tools import write_rejected
+
+    if args.layout == "lhotse":
+        from audiolm.data.lhotse import import_lhotse
+
+        data, rejected = import_lhotse(args.source, args.allow_pipes)
+    else:
+        from audiolm.data.moshi_finetune import import_moshi_finetune
+
+        data, rejected = import_moshi_finetune(args.source)
+    data.write(args.dest)
+    write_rejected(args.dest / "rejected.tsv", rejected)
+    print(f"{args.dest}: {len(data.wav)} recordings, {len(data.utts)} utterances{_left_out(args.dest, rejected)}")
+
+
+def _left_out(folder: Path, rejected: list[tuple[str, str]]) -> str:
+    return f"; {len(rejected)} left out, see {folder}/rejected.tsv" if rejected else ""
 
 
 def _read(args: argparse.Namespace, path: Path):

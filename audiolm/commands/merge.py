@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
 
     if args.kind not in parts.KINDS:
         raise AudiolmError(f"--kind {args.kind}: no array verb of that name{did_you_mean(args.kind, parts.KINDS)}")
-    most = _share(args.max_rejected)
+    most = share_of(args.max_rejected)
     for name in args.sets:
         directory = args.dir / "dump" / name / args.kind
         counts = parts.join(args.dir, name, args.kind, args.num_jobs)
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
         parts.check_rejected(counts, most, directory)
 
 
-def _share(text: str) -> float:
+def share_of(text: str) -> float:
     """Return ``1%`` or ``0.01`` as a number."""
     try:
         share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)

@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         each.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
     for each in (speak, tables):
         each.add_argument("--sets", nargs="+", default=list(SPLITS), help="which scripts (default: train dev test)")
+    speak.add_argument(
+        "--voices", default="espeak", help="who speaks: espeak, or module:function (default: %(default)s)"
+    )
     speak.add_argument("--fs", type=int, default=16000, help="sample rate in Hz (default: %(default)s)")
     speak.add_argument("--job", type=int, default=1, help="which share of the dialogues (default: %(default)s)")
     speak.add_argument("--num_jobs", type=int, default=1, help="of how many shares (default: %(default)s)")
@@ -62,15 +65,15 @@ def _speak(args: argparse.Namespace) -> None:
     from audiolm.data.datadir import share
     from audiolm.jobs.progress import progress
     from audiolm.simulate.corpus import speak
-    from audiolm.simulate.espeak import espeak_voice
     from audiolm.simulate.script import read_scripts
+    from audiolm.simulate.voices import voice_backend
 
-    todo = []
+    voice_of, todo = voice_backend(args.voices), []
     for name in args.sets:
         scripts = {script.id: script for script in read_scripts(_script_file(args.dir, name))}
         todo += [(name, scripts[id]) for id in share(list(scripts), args.job, args.num_jobs)]
     for name, script in progress(todo, desc="dialogues"):
-        speak(script, espeak_voice, _audio_folder(args.dir, name), args.fs, args.seed)
+        speak(script, voice_of, _audio_folder(args.dir, name), args.fs, args.seed, args.voices)
 
 
 def _tables(args: argparse.Namespace) -> None:

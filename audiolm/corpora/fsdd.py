@@ -15,7 +15,6 @@ the others are used for training: a model trained here must not be scored on tha
 import argparse
 import itertools
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -272,14 +271,8 @@ def speakers_of_sets(takes: list[Take], dev: list[str], test: list[str]) -> list
     return [train, dev, test]
 
 
-def main(argv: list[str] | None = None) -> int:
-    """``python -m audiolm.corpora.fsdd``: what egs/fsdd/dialogue1/local/data.sh runs."""
-    parser = argparse.ArgumentParser(prog="python -m audiolm.corpora.fsdd", description=__doc__.splitlines()[0])
-    parser.add_argument("--corpus_dir", type=Path, required=True, help="folder of the corpus")
-    parser.add_argument(
-        "--dir", type=Path, required=True, help="the recipe's work directory; data/<set> are made in it"
-    )
-    parser.add_argument("--sets", nargs=3, default=["train", "dev", "test"], help="names of the three sets")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the corpus's own options."""
     parser.add_argument("--hours", type=float, default=1.0, help="of training audio")
     parser.add_argument("--eval_minutes", type=float, default=5.0, help="of audio in each other set")
     parser.add_argument("--sides", type=int, choices=sorted(STRINGS), default=1, help="channels (speakers) of a file")
@@ -287,21 +280,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dev_speakers", nargs="+", default=["yweweler"], help="held out for dev")
     parser.add_argument("--test_speakers", nargs="+", default=["theo"], help="held out for test")
     parser.add_argument("--seed", type=int, default=0, help="of every random draw")
-    args = parser.parse_args(argv)
-    try:
-        takes = find_takes(args.corpus_dir)
-        sets = speakers_of_sets(takes, args.dev_speakers, args.test_speakers)
-        for number, (name, speakers) in enumerate(zip(args.sets, sets, strict=True)):
-            seconds = 60 * args.eval_minutes if number else 3600 * args.hours
-            speeds = (1.0,) if number else tuple(args.speeds)
-            own = [take for take in takes if take.speaker in speakers]
-            data = make_set(args.dir / "data" / name, own, seconds, args.seed, args.sides, speeds)
-            print(f"{name}: {len(data.wav)} recordings of {', '.join(speakers)}, {len(data.ctm)} digits")
-    except AudiolmError as error:
-        print(f"fsdd: error: {error}", file=sys.stderr)
-        return 1
-    return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def prepare(args: argparse.Namespace) -> None:
+    """Make the three sets."""
+    if len(args.sets) != 3:
+        raise AudiolmError(f"--sets {' '.join(args.sets)}: expected three names, of train, dev and test")
+    takes = find_takes(args.corpus_dir)
+    sets = speakers_of_sets(takes, args.dev_speakers, args.test_speakers)
+    for number, (name, speakers) in enumerate(zip(args.sets, sets, strict=True)):
+        seconds = 60 * args.eval_minutes if number else 3600 * args.hours
+        speeds = (1.0,) if number else tuple(args.speeds)
+        own = [take for take in takes if take.speaker in speakers]
+        data = make_set(args.dir / "data" / name, own, seconds, args.seed, args.sides, speeds)
+        print(f"{name}: {len(data.wav)} recordings of {', '.join(speakers)}, {len(data.ctm)} digits")

@@ -148,7 +148,7 @@ def write(path: str | os.PathLike, wav: np.ndarray, fs: int) -> None:
         raise AudiolmError(f"cannot write {path}: shape {wav.shape}, expected [samples] or [samples, channels]")
     if not np.isfinite(wav).all():
         raise AudiolmError(f"cannot write {path}: NaN or infinite samples")
-    with _encoder(path, fs, 1 if wav.ndim == 1 else wav.shape[1]) as put:
+    with encoder(path, fs, 1 if wav.ndim == 1 else wav.shape[1]) as put:
         put(wav)
 
 
@@ -171,7 +171,7 @@ def convert(
         rate, total, count = file.samplerate, file.frames, 0
         _check_rate(path, rate, expect_fs)
         stream = None if rate == fs else soxr.ResampleStream(rate, fs, file.channels, dtype="float32", quality=QUALITY)
-        put = {output: stack.enter_context(_encoder(output, fs, 1)) for output in outputs}
+        put = {output: stack.enter_context(encoder(output, fs, 1)) for output in outputs}
         for first in range(0, total, BLOCK_SECONDS * rate):
             last = min(total, first + BLOCK_SECONDS * rate)
             wav = _frames(file, path, first, last)
@@ -186,8 +186,9 @@ def convert(
 
 
 @contextmanager
-def _encoder(path: Path, fs: int, channels: int) -> Iterator[Callable[[np.ndarray], None]]:
-    """A function that appends samples to ``path``, which takes its name when the block ends."""
+def encoder(path: Path, fs: int, channels: int) -> Iterator[Callable[[np.ndarray], None]]:
+    """A function that appends float samples [samples] or [samples, channels] to ``path``, which is there when the block
+    ends; beyond −1…1 they are clipped."""
     kind, subtype = FORMATS[path.suffix]
     with atomic(path, "wb") as raw:
         sink = _Sink(raw)
@@ -247,7 +248,7 @@ def _opened(path: str, allow_pipes: bool) -> Iterator[soundfile.SoundFile]:
     try:
         file = soundfile.SoundFile(source)
     except soundfile.LibsndfileError as error:
-        raise AudiolmError(f"{path} is not audio that libsndfile reads: {error.error_string.strip()}") from None
+        raise AudiolmError(_undecodable(path, source, error.error_string.strip())) from None
     with file:
         if source is path:
             _check_length(file, path)
@@ -291,6 +292,19 @@ def _check_length(file: soundfile.SoundFile, path: str) -> None:
             raise AudiolmError(
                 f"{path} is truncated: its header promises {int(count[1])} samples, {file.frames} are there"
             )
+
+
+def _undecodable(path: str, source: str | io.BytesIO, why: str) -> str:
+    """What is wrong with a file that libsndfile does not open."""
+    if source is path:
+        with open(path, "rb") as raw:
+            head = raw.read(1024)
+        if head.startswith(b"NIST_1A") and b"embedded-shorten" in head:
+            return (
+                f"{path} is SPHERE with shorten compression, which libsndfile does not decode; convert it with"
+                f" 'sph2pipe -p {path} decoded.sph' (LDC's sph2pipe) or 'w_decode -o pcm' (NIST's SPHERE tools)"
+            )
+    return f"{path} is not audio that libsndfile reads: {why}"
 
 
 def _pipe_output(command: str, allow_pipes: bool) -> io.BytesIO:

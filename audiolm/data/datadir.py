@@ -50,6 +50,7 @@ OTHER_TABLES = {
     "cmvn.scp": "spk",
     "spk2gender": "spk",
     "reco2num_spk": "reco",
+    "midi.scp": "reco",
 }
 _BLANK = re.compile(r"[ \t\r\n\v\f]")
 

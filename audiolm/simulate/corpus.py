@@ -22,13 +22,13 @@ from audiolm.simulate.voices import SpokenWord, Voice
 VoiceOf = Callable[[Speaker], AbstractContextManager[Voice]]
 
 
-def speak(script: Script, voice_of: VoiceOf, folder: Path, fs: int, seed: int) -> None:
-    """Write ``<folder>/<id>.flac`` and ``.json`` unless they are there for this script, rate and seed.
+def speak(script: Script, voice_of: VoiceOf, folder: Path, fs: int, seed: int, voices: str = "espeak") -> None:
+    """Write ``<folder>/<id>.flac`` and ``.json`` unless they are there for this script, rate, seed and ``voices``.
 
     A script that a voice cannot speak is put down as rejected, with the reason, in its ``.json``.
     """
     path = folder / f"{script.id}.json"
-    digest = _digest(script, fs, seed)
+    digest = _digest(script, fs, seed, voices)
     if path.is_file() and json.loads(path.read_text(encoding="utf-8"))["digest"] == digest:
         return
     try:
@@ -106,5 +106,5 @@ def _add(tables: DataDir, id: str, fields: dict, path: Path) -> None:
             tables.ctm.append(Word(id, channel, start, end - start, word))
 
 
-def _digest(script: Script, fs: int, seed: int) -> str:
-    return blake2b(json.dumps([record(script), fs, seed], sort_keys=True).encode(), digest_size=8).hexdigest()
+def _digest(script: Script, fs: int, seed: int, voices: str) -> str:
+    return blake2b(json.dumps([record(script), fs, seed, voices], sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -1,12 +1,17 @@
 """The interface of a voice, and the espeak-ng voices of the mini recipe.
 
-A voice is anything with ``say(text) -> Speech``; another text-to-speech system plugs in by a class of its own.
+A voice is anything with ``say(text) -> Speech``; another text-to-speech system plugs in by a class of its own, and a
+function that gives one for each speaker of a script (``voice_backend``).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import NamedTuple, Protocol
 
 import numpy as np
+
+from audiolm.errors import AudiolmError
 
 
 class SpokenWord(NamedTuple):
@@ -95,3 +100,21 @@ ESPEAK_VOICES: dict[str, dict[str, EspeakVoice]] = {
         "us_reed": EspeakVoice("en-us", "Reed", 34, 160),
     },
 }
+
+
+def voice_backend(name: str) -> Callable:
+    """The function that gives a speaker's voice (script.Speaker -> context manager of a Voice): ``espeak``, or
+    ``module:function`` of one's own.
+
+    Raises:
+        AudiolmError: there is no such module or function.
+    """
+    module, _, function = {"espeak": "audiolm.simulate.espeak:espeak_voice"}.get(name, name).partition(":")
+    if not function:
+        raise AudiolmError(f"--voices {name}: expected espeak, or module:function")
+    try:
+        return getattr(import_module(module), function)
+    except ImportError as error:
+        raise AudiolmError(f"--voices {name}: cannot import {module} ({error}); is its folder on PYTHONPATH?") from None
+    except AttributeError:
+        raise AudiolmError(f"--voices {name}: module {module} has no function '{function}'") from None

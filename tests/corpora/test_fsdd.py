@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audiolm.commands.main import main
 from audiolm.corpora import fsdd
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
@@ -35,7 +36,7 @@ def corpus(tmp_path_factory):
 def run(corpus, out, *options):
     command = ["--corpus_dir", str(corpus), "--dir", str(out), "--hours", "0.02", "--eval_minutes", "0.5"]
     speakers = ["--dev_speakers", "bob", "--test_speakers", "eve"]
-    return fsdd.main([*command, *speakers, *options])
+    return main(["corpus", "fsdd", *command, *speakers, *options])
 
 
 @pytest.mark.parametrize("sides", [1, 2])
@@ -123,7 +124,7 @@ def test_missing_files_are_named_with_the_place_to_get_them(corpus, tmp_path, ca
     with pytest.raises(AudiolmError, match="has no take of 9_ann_0.wav; get the whole corpus"):
         fsdd.find_takes(tmp_path)
     assert run(tmp_path / "none", tmp_path / "out") == 1
-    assert capsys.readouterr().err.startswith("fsdd: error: no takes ")
+    assert capsys.readouterr().err.startswith("audiolm corpus: error: no takes ")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,10 @@ def test_speakers_are_held_out(corpus, dev, test, reason):
 
 
 def test_real_digits(shared_data, tmp_path):
-    assert fsdd.main(["--corpus_dir", str(shared_data / "fsdd"), "--dir", str(tmp_path), "--hours", "0.05"]) == 0
+    assert (
+        main(["corpus", "fsdd", "--corpus_dir", str(shared_data / "fsdd"), "--dir", str(tmp_path), "--hours", "0.05"])
+        == 0
+    )
     sets = {name: DataDir.read(tmp_path / "data" / name) for name in ("train", "dev", "test")}
     people = {name: {spk.split("-")[-1] for spk in data.utt2spk.values()} for name, data in sets.items()}
     assert people == {"train": {"george", "jackson", "lucas", "nicolas"}, "dev": {"yweweler"}, "test": {"theo"}}

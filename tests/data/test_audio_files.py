@@ -83,6 +83,12 @@ def encoded(kind="WAV", subtype="PCM_16", samples=NOISE, fs=8000):
     return file.getvalue()
 
 
+def shortened():
+    """The header of a SPHERE file with shorten compression, as LDC's older corpora have it."""
+    fields = "sample_count -i 8000\nchannel_count -i 2\nsample_coding -s26 ulaw,embedded-shorten-v2.00\nend_head\n"
+    return f"NIST_1A\n   1024\n{fields}".encode().ljust(1024) + b"ajkg" + bytes(500)
+
+
 def nan_filled():
     return encoded(subtype="FLOAT", samples=np.full(800, np.nan, np.float32))
 
@@ -120,6 +126,7 @@ def test_the_sound_part_of_a_truncated_flac_is_readable(tmp_path):
 BAD = {
     "empty": (b"", "is empty (0 bytes)"),
     "text": (b"not audio at all\n" * 100, "is not audio that libsndfile reads"),
+    "shorten": (shortened(), "is SPHERE with shorten compression, which libsndfile does not decode; convert it with"),
     "header only": (encoded()[:20], "is not audio"),
     "no samples": (encoded(samples=np.zeros(0, np.float32)), "has no samples"),
     "nan": (nan_filled(), "has NaN or infinite samples"),

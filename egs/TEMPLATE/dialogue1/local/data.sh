@@ -29,7 +29,7 @@ fi
 
 for set in $sets; do
   mkdir -p "$dir/data/$set"
-  # Write the tables here, or call a module of audiolm/corpora that does.
+  # Write the tables here, or let 'audiolm corpus NAME' do it where the corpus is one that it knows.
   utils/fix_data_dir.sh "$dir/data/$set"
   utils/validate_data_dir.sh "$dir/data/$set"
 done

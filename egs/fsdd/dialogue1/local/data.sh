@@ -40,7 +40,7 @@ if [[ -z $corpus_dir ]]; then
 fi
 
 # shellcheck disable=SC2086 # sets, speeds and speakers are lists of words
-python3 -m audiolm.corpora.fsdd --corpus_dir "$corpus_dir" --dir "$dir" --sets $sets --hours "$hours" \
+audiolm corpus fsdd --corpus_dir "$corpus_dir" --dir "$dir" --sets $sets --hours "$hours" \
   --eval_minutes "$eval_minutes" --sides "$sides" --speeds $speeds --dev_speakers $dev_speakers \
   --test_speakers $test_speakers --seed "$seed"
 # shellcheck disable=SC2086

@@ -1,0 +1,294 @@
+"""lhotse's manifests, both ways: ``recordings`` and ``supervisions`` (with word alignments) as JSON lines.
+
+An audio file is one lhotse recording, its channels the data directory's recordings: ``call`` with channels 0 and 1 is
+``call-A`` and ``call-B``. An utterance is a supervision with text, speaker, gender, language and its words of ``ctm``
+as alignment; turns of ``rttm`` are supervisions without text in a manifest of their own, ``turns``. Schema: lhotse 1
+and 2, ``lhotse/audio/recording.py``, ``source.py``, ``lhotse/supervision.py``. lhotse itself is not needed.
+"""
+
+import gzip
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from audiolm.data import audio
+from audiolm.data.datadir import DataDir, is_pipe
+from audiolm.data.files import atomic
+from audiolm.data.tables import Segment, Turn, Word, channel_index
+from audiolm.data.tools import write_rejected
+from audiolm.errors import AudiolmError
+from audiolm.jobs.progress import progress
+
+MANIFESTS = ("recordings", "supervisions", "turns")
+SLACK = 1e-3  # seconds by which a supervision may pass the end of its recording, as in lhotse's own check
+
+
+def export_lhotse(data: DataDir, folder: Path) -> list[tuple[str, str]]:
+    """Write ``recordings.jsonl.gz``, ``supervisions.jsonl.gz`` and, where there are turns, ``turns.jsonl.gz``.
+
+    Returns:
+        (id, reason) of words in no utterance, which lhotse has no place for; also in ``rejected.tsv``.
+
+    Raises:
+        AudiolmError: a file's header cannot be read, or files of one recording differ in rate or length.
+    """
+    files: dict[str, list[str]] = {}
+    for reco in data.recos:
+        files.setdefault(data.file_and_channel(reco)[0], []).append(reco)
+    write_json_lines(folder / "recordings.jsonl.gz", (_recording(data, *item) for item in progress(files.items())))
+    rejected: list[tuple[str, str]] = []
+    write_json_lines(folder / "supervisions.jsonl.gz", _supervisions(data, rejected))
+    if data.rttm:
+        write_json_lines(folder / "turns.jsonl.gz", _turns(data))
+    else:
+        (folder / "turns.jsonl.gz").unlink(missing_ok=True)
+    write_rejected(folder / "rejected.tsv", rejected)
+    return rejected
+
+
+def write_json_lines(path: Path, items: Iterable[dict]) -> None:
+    """Write objects as JSON lines, gzipped where the name ends in ``.gz``: atomically, the same bytes every time."""
+    with atomic(path, "wb") as raw:
+        if path.suffix == ".gz":
+            with gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0) as file:
+                file.writelines(f"{json.dumps(item, ensure_ascii=False)}\n".encode() for item in items)
+        else:
+            raw.writelines(f"{json.dumps(item, ensure_ascii=False)}\n".encode() for item in items)
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, dict]]:
+    """Yield (line number, object) of a file of JSON lines, gzipped or not.
+
+    Raises:
+        AudiolmError: it cannot be read, or a line is no JSON object.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    item = json.loads(line)
+                    if not isinstance(item, dict):
+                        raise AudiolmError(f"{path}:{number}: found '{line.strip()[:60]}', expected a JSON object")
+                    yield number, item
+    except (OSError, EOFError) as error:
+        raise AudiolmError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    except ValueError as error:
+        raise AudiolmError(f"{path} is not JSON lines: {error}") from None
+
+
+def _recording(data: DataDir, file: str, recos: list[str]) -> dict:
+    sources: dict[str, list[int]] = {}
+    headers = {}
+    for reco in recos:
+        path = data.wav_path(reco)
+        header = headers.setdefault(path, audio.info(path, data.allow_pipes))
+        if header.channels > 1:  # lhotse counts channels of a file from its first
+            sources[path] = list(range(header.channels))
+        else:
+            sources.setdefault(path, []).append(channel_index(data.file_and_channel(reco)[1]))
+    if len(shapes := {(header.fs, header.frames) for header in headers.values()}) > 1:
+        raise AudiolmError(f"files of '{file}' differ in rate or length {sorted(shapes)}; a lhotse recording has one")
+    fs, frames = shapes.pop()
+    return {
+        "id": file,
+        "sources": [
+            {"type": "command", "channels": channels, "source": path.strip("| ")}
+            if is_pipe(path)
+            else {"type": "file", "channels": channels, "source": os.path.abspath(path)}
+            for path, channels in sources.items()
+        ],
+        "sampling_rate": fs,
+        "num_samples": frames,
+        "duration": frames / fs,
+        "channel_ids": sorted(channel for channels in sources.values() for channel in channels),
+    }
+
+
+def _supervisions(data: DataDir, rejected: list[tuple[str, str]]) -> Iterator[dict]:
+    utts_of: dict[str, list[tuple[str, Segment]]] = {}
+    for utt in data.utts if data.segments or data.utt2spk or data.text else ():
+        utts_of.setdefault(data.place(utt).reco, []).append((utt, data.place(utt)))
+    words_of = data.words() if data.ctm else {}
+    genders, languages = data.others.get("spk2gender", {}), data.others.get("utt2lang", {})
+    for reco in data.recos:
+        file, channel = data.file_and_channel(reco)
+        places = sorted(utts_of.get(reco, ()), key=lambda item: (item[1].start, item[0]))
+        said = _assign(words_of.get(reco, ()), places, reco, rejected)
+        for utt, place in places:
+            speaker = data.utt2spk.get(utt)
+            fields = {
+                "id": utt,
+                "recording_id": file,
+                "start": place.start,
+                "duration": round(place.end - place.start, 8),
+                "channel": channel_index(channel),
+                "text": data.text.get(utt),
+                "language": languages.get(utt),
+                "speaker": speaker,
+                "gender": genders.get(speaker, "").upper() or None,
+            }
+            if said[utt]:
+                items = [[word.word, word.start, word.duration, word.confidence] for word in said[utt]]
+                fields["alignment"] = {"word": items}
+            yield {name: value for name, value in fields.items() if value is not None}
+
+
+def _assign(
+    words: Iterable[Word], places: list[tuple[str, Segment]], reco: str, rejected: list[tuple[str, str]]
+) -> dict[str, list[Word]]:
+    """Utterance -> the words whose middle is in it; where utterances overlap, in the first."""
+    said: dict[str, list[Word]] = {utt: [] for utt, _ in places}
+    first = 0
+    for word in words:
+        middle = word.start + word.duration / 2
+        while first < len(places) and places[first][1].end < middle:
+            first += 1  # words are in order of time, so nothing that has ended is looked at again
+        home = next((utt for utt, place in places[first:] if place.start <= middle <= place.end), None)
+        if home is None:
+            rejected.append((reco, f"word '{word.word}' at {word.start:.2f} s is in no utterance"))
+        else:
+            said[home].append(word)
+    return said
+
+
+def _turns(data: DataDir) -> Iterator[dict]:
+    for number, turn in enumerate(sorted(data.rttm, key=lambda turn: (turn.file, turn.start, turn.channel))):
+        yield {
+            "id": f"{turn.file}-turn{number:06d}",
+            "recording_id": turn.file,
+            "start": turn.start,
+            "duration": turn.duration,
+            "channel": channel_index(turn.channel),
+            "speaker": turn.speaker,
+        }
+
+
+# ---------------------------------------------------------------------- import
+
+
+def import_lhotse(folder: Path, allow_pipes: bool = False) -> tuple[DataDir, list[tuple[str, str]]]:
+    """The data directory of the manifests in a folder: ``recordings``, ``supervisions`` and ``turns``.
+
+    Names may have lhotse's prefixes and suffixes (``librispeech_recordings_dev-clean.jsonl.gz``) as long as one file
+    holds each. A supervision of several channels becomes an utterance of the first.
+
+    Returns:
+        the tables, and (id, reason) of what they cannot hold: recordings that are no file (URLs, memory, shar) or are
+        transformed on the fly, supervisions outside their recording.
+
+    Raises:
+        AudiolmError: no recordings, two manifests of a kind, a command without ``allow_pipes``.
+    """
+    data, rejected = DataDir(rttm=[], ctm=[], allow_pipes=allow_pipes), []
+    recos: dict[tuple[str, int], str] = {}
+    paths = {kind: _find(folder, kind) for kind in MANIFESTS}
+    if paths["recordings"] is None:
+        raise AudiolmError(f"no recordings manifest (recordings.jsonl.gz) in {folder}; cuts are not read")
+    for _, item in progress(read_json_lines(paths["recordings"]), desc="recordings"):
+        _add_recording(data, recos, item, folder, rejected)
+    whole = True
+    for kind in ("supervisions", "turns"):
+        for number, item in read_json_lines(paths[kind]) if paths[kind] else ():
+            try:
+                file, start, duration = item["recording_id"], float(item["start"]), float(item["duration"])
+                channel = item.get("channel", 0)
+                channel = min(channel) if isinstance(channel, list) else int(channel)
+                id = item["id"]
+            except (KeyError, TypeError, ValueError) as error:
+                raise AudiolmError(f"{paths[kind]}:{number} is no supervision of lhotse ({error!r})") from None
+            reco = recos.get((file, channel))
+            if reco is None:
+                rejected.append((id, f"recording '{file}' has no channel {channel} among those read"))
+            elif not (start >= -SLACK and duration > 0 and start + duration <= data.reco2dur[reco] + SLACK):
+                end, total = start + duration, data.reco2dur[reco]
+                rejected.append((id, f"goes from {start:g} to {end:g} s of {total:g} s of recording '{file}'"))
+            elif kind == "turns":
+                name, letter = data.file_and_channel(reco)
+                number = str(channel_index(letter) + 1)
+                data.rttm.append(Turn(name, number, start, duration, item.get("speaker") or reco))
+            else:
+                end = min(round(start + duration, 8), data.reco2dur[reco])
+                data.segments[id] = Segment(reco, max(0.0, start), end)
+                whole &= id == reco and start == 0 and data.reco2dur[reco] - end < SLACK
+                _add_supervision(data, id, item)
+    if whole:
+        data.segments = {}
+    data.others = {name: table for name, table in data.others.items() if table}
+    return data, rejected
+
+
+def _find(folder: Path, kind: str) -> Path | None:
+    found = [path for path in sorted(folder.glob("*.jsonl*")) if kind in path.name and not path.name.startswith(".")]
+    if len(found) > 1:
+        raise AudiolmError(
+            f"{folder} has {len(found)} manifests of {kind} ({found[0].name}, {found[1].name} …), expected one"
+        )
+    return found[0] if found else None
+
+
+def _add_recording(
+    data: DataDir,
+    recos: dict[tuple[str, int], str],
+    item: dict,
+    folder: Path,
+    rejected: list[tuple[str, str]],
+) -> None:
+    try:
+        id, sources, duration = item["id"], item["sources"], float(item["duration"])
+        entries = [(source["type"], source["source"], list(source["channels"])) for source in sources]
+    except (KeyError, TypeError, ValueError) as error:
+        raise AudiolmError(f"'{str(item)[:60]}' is no recording of lhotse ({error!r}); cuts are not read") from None
+    if item.get("transforms"):
+        rejected.append((id, f"its audio is transformed when read ({str(item['transforms'])[:60]}); save it first"))
+        return
+    several = sum(len(channels) for _, _, channels in entries) > 1
+    for kind, source, channels in entries:
+        if kind == "command":
+            if not data.allow_pipes:
+                raise AudiolmError(
+                    f"recording '{id}' is a command, which runs a shell; use --allow_pipes if you trust it"
+                )
+            entry = f"{source} |"
+        elif kind == "file":
+            beside = folder / source
+            entry = (
+                str(beside.absolute()) if not os.path.exists(source) and beside.exists() else os.path.abspath(source)
+            )
+        else:
+            rejected.append((id, f"its audio is of type '{kind}', expected a file"))
+            continue
+        if len(channels) > 1 and channels != list(range(len(channels))):
+            rejected.append((id, f"channels {channels} of {source} are not numbered from 0"))
+            continue
+        for channel in channels:
+            letter = chr(ord("A") + channel) if channel < 26 else str(channel + 1)
+            reco = f"{id}-{letter}" if several else id
+            data.wav[reco], data.reco2dur[reco] = entry, duration
+            if several:
+                data.reco2file_and_channel[reco] = (id, letter)
+            recos[id, channel] = reco
+
+
+def _add_supervision(data: DataDir, id: str, item: dict) -> None:
+    if text := " ".join((item.get("text") or "").split()):
+        data.text[id] = text
+    if speaker := item.get("speaker"):
+        speaker = "_".join(str(speaker).split())
+        data.utt2spk[id] = speaker
+        if (gender := str(item.get("gender") or "")[:1].lower()) in ("f", "m"):
+            data.others.setdefault("spk2gender", {})[speaker] = gender
+    if language := item.get("language"):
+        data.others.setdefault("utt2lang", {})[id] = language
+    file, letter = data.file_and_channel(data.segments[id].reco)
+    for symbol, start, duration, *score in _word_items(item):
+        if symbol := "".join(str(symbol).split()):
+            confidence = 1.0 if not score or score[0] is None else float(score[0])
+            data.ctm.append(Word(file, letter, max(0.0, float(start)), float(duration), symbol, confidence))
+
+
+def _word_items(item: dict) -> Iterable[list]:
+    """Word alignments as [symbol, start, duration, score]; lhotse before 1.8 wrote objects."""
+    for entry in (item.get("alignment") or {}).get("word", ()):
+        yield list(entry.values()) if isinstance(entry, dict) else entry

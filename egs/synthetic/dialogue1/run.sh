@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2034 # the options are for dialogue.sh
+# A dialogue model of conversations that voices speak from your scripts: a folder with train.jsonl, dev.jsonl and test.jsonl,
+# one dialogue a line (audiolm/simulate/script.py says how; "audiolm simulate scripts --dir x" writes examples).
+#
+#   ./run.sh --scripts /data/scripts                                     espeak-ng speaks
+#   ./run.sh --scripts /data/scripts --voices my_tts:voice --corpus_fs 24000   another text-to-speech system: a function that
+#                                        takes audiolm.simulate.script.Speaker and gives an audiolm.simulate.voices.Voice
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ./path.sh
+. ./cmd.sh
+
+# Begin configuration.
+scripts=                     # folder of <set>.jsonl
+voices=espeak                # who speaks: espeak, or module:function
+corpus_fs=16000              # sample rate of the spoken corpus (Hz)
+data_options="scripts voices corpus_fs seed" # which of these options local/data.sh takes
+fs=8000                      # sample rate of models and of audio made for them (Hz)
+nj=4                         # parts that array stages are cut into
+train_aligner=given          # word times of the training set: the voices' own
+# End configuration.
+
+. ./dialogue.sh

@@ -1,0 +1,123 @@
+"""Recipes of real corpora: their first two stages on corpora of seconds, laid out as distributed; configs that hold."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audiolm.data import audio
+from audiolm.data.datadir import DataDir
+from audiolm.data.tools import rejections
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests/corpora"))
+from miniatures import noise, write_files, write_sphere  # noqa: E402
+
+
+def librispeech(folder):
+    files = {"SPEAKERS.TXT": "1 | F | x | 1 | A\n2 | M | x | 1 | B\n3 | F | x | 1 | C\n"}
+    for speaker, part in ((1, "train-clean-100"), (2, "dev-clean"), (3, "test-clean")):
+        chapter = f"{part}/{speaker}/10"
+        files[f"{chapter}/{speaker}-10.trans.txt"] = f"{speaker}-10-0000 ONE\n{speaker}-10-0001 TWO\n"
+        for number in (0, 1):
+            files[f"{chapter}/{speaker}-10-{number:04d}.flac"] = (noise(1, 16000), 16000)
+    write_files(folder, files)
+    return ["--corpus_dir", folder]
+
+
+def fisher(folder):
+    sides = [f"{side}PIN,{side}SX.DL,{side}PHNUM,{side}PHSET,{side}PHTYP" for side in "AB"]
+    head = ",".join(["CALL_ID,DATE_TIME,TOPICID,SIG_GRADE,CNV_GRADE", *sides])
+    calls = [f"{call:05d},x,ENG01,4,4,{10 + call},f.a,x,1,3,{20 + call},m.o,y,4,1" for call in (1, 2, 3)]
+    files = {"fe_03_p1_tran/doc/fe_03_p1_calldata.tbl": "\n".join([head, *calls])}
+    for call in (1, 2, 3):
+        text = f"# fe_03_{call:05d}.sph\n# Transcribed at the LDC\n\n0.10 0.90 A: hello\n\n1.00 1.50 B: hi there\n"
+        files[f"fe_03_p1_tran/data/trans/000/fe_03_{call:05d}.txt"] = text
+        write_sphere(folder / f"fe_03_p1_sph1/audio/000/fe_03_{call:05d}.sph", noise(2, 8000, 2))
+    write_files(folder, files)
+    return ["--corpus_dir", folder, "--releases", "1", "--held_out", "1"]
+
+
+def two_channel(folder):
+    files = {}
+    for number in range(3):
+        files[f"{number}/talk.wav"] = (noise(2, 16000, 2), 16000)
+        files[f"{number}/talk.stm"] = f"talk A ann{number} 0.1 0.9 hello\ntalk B bob{number} 1.0 1.5 hi\n"
+    write_files(folder, files)
+    return ["--corpus_dir", folder]
+
+
+def synthetic(folder):
+    for name in ("train", "dev", "test"):
+        speakers = {"A": {"voice": "us_adam"}, "B": {"voice": "us_f1"}}
+        lines = [{"channel": "A", "text": "hello", "gap": 0.2}, {"channel": "B", "text": "hello you", "gap": 0.2}]
+        script = {"id": f"{name}1", "speakers": speakers, "lines": lines}
+        write_files(folder, {f"{name}.jsonl": script})
+    return ["--scripts", folder, "--voices", "beeps:voice"]
+
+
+BEEPS = """
+from contextlib import nullcontext
+import numpy as np
+from audiolm.simulate.voices import Speech, SpokenWord
+
+class Beeps:
+    def say(self, text):
+        words = text.split()
+        wav = np.tile(0.1 * np.sin(np.arange(4000) / 5), len(words)).astype(np.float32)
+        return Speech(wav, 8000, [SpokenWord(word, n / 2, n / 2 + 0.4) for n, word in enumerate(words)])
+
+def voice(speaker):
+    return nullcontext(Beeps())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("corpus", [librispeech, fisher, two_channel, synthetic])
+def test_the_first_two_stages(corpus, tmp_path):
+    (tmp_path / "beeps.py").write_text(BEEPS)
+    environment = {
+        **os.environ,
+        "AUDIOLM_VENV": str(Path(sys.executable).parents[1]),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]),
+    }
+    recipe = ROOT / "egs" / corpus.__name__ / "dialogue1" / "run.sh"
+    command = [recipe, "--dir", tmp_path / "work", "--stop_stage", "audio", "--nj", "2", *corpus(tmp_path / "corpus")]
+    done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("train", "dev", "test"):
+        source, made = (DataDir.read(tmp_path / "work" / place) for place in (f"data/{name}", f"dump/{name}/audio"))
+        assert made.text == source.text != {} and made.segments.keys() == source.segments.keys()
+        assert made.utt2spk == source.utt2spk and made.reco2file_and_channel == source.reco2file_and_channel
+        assert rejections(tmp_path / "work/dump" / name / "audio/rejected.tsv") == []
+        for reco in made.recos:
+            assert audio.info(made.wav_path(reco)).fs == 8000
+            assert np.isfinite(made.audio(reco)).all() and abs(made.reco2dur[reco] - source.duration(reco)) < 0.01
+
+
+@pytest.mark.parametrize("corpus", ["librispeech", "fisher", "two_channel", "synthetic"])
+def test_data_sh_without_its_corpus(corpus, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AUDIOLM_VENV": str(Path(sys.executable).parents[1])}
+    recipe = ROOT / "egs" / corpus / "dialogue1"
+    folder = "--scripts" if corpus == "synthetic" else "--corpus_dir"
+    command = ["bash", "local/data.sh", "--dir", str(tmp_path / "work"), folder, str(tmp_path / "nowhere")]
+    done = subprocess.run(command, cwd=recipe, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and f"{tmp_path}/nowhere" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("name", ["recognizer", "codec", "textlm", "lm"])
+def test_paper_configs_are_read(name):
+    from audiolm.train.options import read_config
+
+    paper = ROOT / "egs/fisher/dialogue1/conf/paper"
+    files = [paper / f"{name}.yaml"]
+    if name == "lm":
+        files += sorted((paper / "phases").glob("*.yaml"))
+    overrides = {"codec": [("train_dir", "a"), ("valid_dir", "b")]}.get(name, [])
+    run = read_config(files, overrides)
+    heads = (paper / f"{name}.yaml").read_text().split("system:")[0]
+    assert "GPU" in heads and "FLOP" in heads + files[-1].read_text() and json.dumps(run.complete)
