@@ -11,7 +11,7 @@ from audiolm.errors import AudiolmError, did_you_mean
 # verb -> what it does, in the order of a recipe's stages. The module is audiolm.commands.<verb>.
 VERBS = {
     "simulate": "write dialogue scripts and speak them: two-channel audio with exact word times",
-    "datadir": "validate, fix, split, subset or combine Kaldi data directories",
+    "datadir": "validate, fix, split, subset or combine Kaldi data directories; write TextGrids",
     "audio": "resample a data directory's recordings, one channel a file",
     "diarize": "find who speaks when; split one microphone into two streams",
     "align": "find the words and their times",
