@@ -2,8 +2,8 @@
 
 An aligner is anything with ``align(utterances) -> [words or Failure, …]``; this module cuts utterances from
 recordings, hands them over in batches, and puts the words back on the recording's time axis. Aligners:
-``pocketsphinx`` (annotate/pocketsphinx.py), ``ctc`` (annotate/ctc.py); ``given`` takes the words of the corpus's own
-``ctm``.
+``pocketsphinx`` (annotate/pocketsphinx.py), ``ctc`` and ``wav2vec2`` (annotate/ctc.py); ``given`` takes the words of
+the corpus's own ``ctm``.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ from audiolm.jobs.progress import progress
 CONTEXT = 0.3  # seconds of audio around an utterance that the aligner sees: silence shows where speech begins
 BATCH = 32  # utterances
 
-BACKENDS = ("given", "pocketsphinx", "ctc")
+BACKENDS = ("given", "pocketsphinx", "ctc", "wav2vec2")
 
 
 class TimedWord(NamedTuple):
@@ -72,11 +72,15 @@ class Aligner(Protocol):
         ...
 
 
-def make_aligner(backend: str, recognizer: Path | None = None) -> Aligner:
+def make_aligner(
+    backend: str, recognizer: Path | None = None, model: str | None = None, device: str = "cpu"
+) -> Aligner:
     """The aligner of that name.
 
     Args:
         recognizer: experiment directory of a trained CTC model, for ``ctc``.
+        model: bundle, folder or hub id of a pretrained one, for ``wav2vec2``.
+        device: of the pretrained one.
 
     Raises:
         AudiolmError: there is none of that name, or it lacks its model.
@@ -91,6 +95,12 @@ def make_aligner(backend: str, recognizer: Path | None = None) -> Aligner:
         if recognizer is None:
             raise AudiolmError("--backend ctc needs a trained recogniser: name its directory with --recognizer")
         return CtcAligner.load(recognizer)
+    if backend == "wav2vec2":
+        from audiolm.annotate.ctc import CtcAligner
+
+        if model is None:
+            raise AudiolmError("--backend wav2vec2 needs a CTC model: name its folder, hub id or bundle with --model")
+        return CtcAligner.pretrained(model, device)
     raise AudiolmError(f"no aligner '{backend}'{did_you_mean(backend, BACKENDS)}")
 
 

@@ -38,6 +38,13 @@ class CtcAligner:
 
         return cls(load_recognizer(exp_dir, "cuda" if torch.cuda.is_available() else "cpu"), f"CTC of {exp_dir}")
 
+    @classmethod
+    def pretrained(cls, model: str, device: str = "cpu") -> "CtcAligner":
+        """With a pretrained model's posteriors; ``model`` as in annotate/wav2vec2.py."""
+        from audiolm.annotate.wav2vec2 import load_posteriors
+
+        return cls(load_posteriors(model, device), f"{model}, CTC forced alignment")
+
     def align(self, utterances: Sequence[Utterance]) -> list[list[TimedWord] | Failure]:
         results: list[list[TimedWord] | Failure] = [Failure("not aligned")] * len(utterances)
         order = sorted(range(len(utterances)), key=lambda i: -len(utterances[i].wav))
@@ -67,9 +74,11 @@ class CtcAligner:
         if not spoken:
             return Failure(f"no spoken word in transcript '{' '.join(utterance.words)}'")
         try:
-            ids = self.recognizer.text_ids(" ".join(text for _, text in spoken))
+            boundary = self.recognizer.text_ids(" ")  # nothing, for models without one
+            spelt = [self.recognizer.text_ids(text) for _, text in spoken]
         except AudiolmError as error:
             return Failure(str(error))
+        ids = [i for number, word in enumerate(spelt) for i in (boundary if number else []) + word]
         needed = len(ids) + sum(a == b for a, b in zip(ids, ids[1:], strict=False))
         if needed > len(log_probs):
             return Failure(f"{len(log_probs)} frames of audio are too few for {needed} symbols of transcript")
@@ -80,10 +89,11 @@ class CtcAligner:
         edges = np.flatnonzero(np.diff(path, prepend=-1, append=-1))
         runs = [(a, b) for a, b in zip(edges, edges[1:], strict=False) if path[a] != BLANK]
         words, position = [], 0
-        for word, text in spoken:
-            first, last = runs[position][0], runs[position + len(text) - 1][1]
-            confidence = float(np.exp(np.mean([scores[a:b].mean() for a, b in runs[position : position + len(text)]])))
+        for (word, _), symbols in zip(spoken, spelt, strict=True):
+            own = runs[position : position + len(symbols)]
+            first, last = own[0][0], own[-1][1]
+            confidence = float(np.exp(np.mean([scores[a:b].mean() for a, b in own])))
             start, end = (frame / self.recognizer.frame_rate for frame in (first, last))
             words.append(TimedWord(word, start, min(end, len(utterance.wav) / utterance.fs), min(confidence, 1.0)))
-            position += len(text) + 1
+            position += len(symbols) + len(boundary)
         return words

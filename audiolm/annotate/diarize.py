@@ -6,6 +6,7 @@ A diarizer is anything with ``diarizer(wav, fs) -> list[SpeakerTurn]`` and a ``n
 - ``embedded``: for several speakers in one channel (of a file with several channels, their mix): voice activity,
   Resemblyzer embeddings of short windows, agglomerative clustering, and a Viterbi pass that places the changes.
   Overlapped speech goes to the louder speaker only.
+- ``pyannote``: a pipeline of pyannote.audio (annotate/pyannote.py).
 """
 
 from collections.abc import Iterable, Sequence
@@ -129,20 +130,33 @@ def _frame_scores(windows: Sequence[Region], similarity: np.ndarray, frames: int
     return total / weights
 
 
-BACKENDS = {"channels": ChannelDiarizer, "embedded": EmbeddedDiarizer}
+BACKENDS = ("channels", "embedded", "pyannote")
 
 
-def make_diarizer(backend: str, num_speakers: int | None = None) -> Diarizer:
+def make_diarizer(
+    backend: str, num_speakers: int | None = None, model: str | None = None, device: str = "cpu"
+) -> Diarizer:
     """The diarizer of that name.
 
+    Args:
+        num_speakers: of every file, if known.
+        model: folder or hub id of a pipeline, for ``pyannote``.
+        device: that ``pyannote`` runs on.
+
     Raises:
-        AudiolmError: there is none of that name, or it cannot be told the number of speakers.
+        AudiolmError: there is none of that name, it cannot be told the number of speakers, or it lacks its model.
     """
     if backend not in BACKENDS:
         raise AudiolmError(f"no diarizer '{backend}'{did_you_mean(backend, BACKENDS)}")
+    if backend == "pyannote":
+        from audiolm.annotate.pyannote import PyannoteDiarizer
+
+        if model is None:
+            raise AudiolmError("--backend pyannote needs a pipeline: name its folder or hub id with --model")
+        return PyannoteDiarizer(model, num_speakers, device)
     if backend == "channels":
         if num_speakers is not None:
-            raise AudiolmError("--num_speakers is for --backend embedded; 'channels' has one speaker in each channel")
+            raise AudiolmError("--num_speakers is for other backends: 'channels' has one speaker in each channel")
         return ChannelDiarizer()
     return EmbeddedDiarizer(num_speakers)
 

@@ -1,21 +1,29 @@
 """Find the words of dump/<set>/audio and their times; write dump/<set>/align/ctm (stage 5).
 
-The transcript is known: --backend pocketsphinx (English, nothing to download) and ctc (the recipe's recogniser) find
-its times by forced alignment, given takes the corpus's own ctm. Each job takes a block of the recordings; `audiolm
-merge --kind align` joins the parts. Utterances that cannot be aligned go to rejected.tsv with the reason.
+Where the transcript is known, --backend pocketsphinx (English, nothing to download), ctc (the recipe's recogniser) and
+wav2vec2 (a pretrained CTC model) find its times by forced alignment, and given takes the corpus's own ctm. Where it is
+not, whisper_timestamped and whisper (transformers, in batches) find the words too, in what is not silence. Each job
+takes a block of the recordings; `audiolm merge --kind align` joins the parts. Utterances that cannot be aligned, and
+recordings without speech or words, go to rejected.tsv with the reason.
 """
 
 import argparse
 from pathlib import Path
 
-from audiolm.commands.arrays import add_array_options
+from audiolm.commands.arrays import add_array_options, job_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     add_array_options(parser)
-    parser.add_argument("--backend", default="pocketsphinx", help="pocketsphinx, ctc or given")
+    parser.add_argument(
+        "--backend",
+        default="pocketsphinx",
+        help="pocketsphinx, ctc, wav2vec2 or given; without transcripts whisper_timestamped or whisper",
+    )
     parser.add_argument("--recognizer", type=Path, help="experiment directory of a trained recogniser, for ctc")
+    parser.add_argument("--model", help="of wav2vec2, whisper_timestamped or whisper: folder, file, hub id or name")
+    parser.add_argument("--language", help="of the speech, for Whisper, such as en; else the model finds it")
     parser.add_argument(
         "--allow_pipes", "--allow-pipes", action="store_true", help="run the pipes in the corpus's wav.scp"
     )
@@ -23,20 +31,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Align this job's share of every set."""
+    from audiolm.annotate import transcribe
     from audiolm.annotate.align import align_recordings, given_words, make_aligner
     from audiolm.annotate.sources import widest
     from audiolm.data.datadir import DataDir, share
     from audiolm.data.tables import write_ctm
     from audiolm.data.tools import write_rejected
 
-    aligner = None if args.backend == "given" else make_aligner(args.backend, args.recognizer)
+    if args.backend == "given":
+        worker, find = None, given_words
+    elif args.backend in transcribe.BACKENDS:
+        worker = transcribe.make_transcriber(args.backend, args.model, args.language, job_device(args.job))
+        find = transcribe.transcribe_recordings
+    else:
+        worker = make_aligner(args.backend, args.recognizer, args.model, job_device(args.job))
+        find = align_recordings
     for name in args.sets:
-        if aligner is None:
+        if worker is None:
             data = DataDir.read(args.dir / "dump" / name / "audio")
-            words, rejected = given_words(data, share(data.recos, args.job, args.num_jobs))
+            words, rejected = find(data, share(data.recos, args.job, args.num_jobs))
         else:
-            data = widest(args.dir, name, aligner.fs, args.allow_pipes)
-            words, rejected = align_recordings(data, share(data.recos, args.job, args.num_jobs), aligner)
+            data = widest(args.dir, name, worker.fs, args.allow_pipes)
+            words, rejected = find(data, share(data.recos, args.job, args.num_jobs), worker)
         directory = args.dir / "dump" / name / "align"
         write_ctm(directory / f"ctm.{args.job}", words)
         write_rejected(directory / f"rejected.{args.job}.tsv", sorted(rejected))

@@ -1,4 +1,6 @@
-"""The options that every array verb has: which sets of a recipe, and which share of them this job takes."""
+"""The options that every array verb has: which sets of a recipe, and which share of them this job takes, and where it
+runs.
+"""
 
 import argparse
 from pathlib import Path
@@ -10,3 +12,10 @@ def add_array_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sets", nargs="+", required=True, help="names of the sets, such as train dev test")
     parser.add_argument("--job", type=int, default=1, help="which share of the recordings, from 1")
     parser.add_argument("--num_jobs", type=int, default=1, help="number of shares")
+
+
+def job_device(job: int) -> str:
+    """The GPU of this job, or the CPU: jobs that are given no GPU of their own share all in turn, one model each."""
+    import torch
+
+    return f"cuda:{(job - 1) % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"

@@ -1,4 +1,4 @@
-"""Validate, fix, split, subset or combine Kaldi data directories; import and export other tools' layouts.
+"""Validate, fix, split, subset or combine Kaldi data directories; import and export other layouts, TextGrids too.
 
 The options are those of Kaldi's utils/*_data_dir.sh, whose namesakes in utils/ call this verb.
 """
@@ -43,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(*_spellings("utt_list"), type=Path, help="file whose lines begin with the utterances to keep")
     how.add_argument(*_spellings("spk_list"), type=Path, help="file whose lines begin with the speakers to keep")
     subset.add_argument("--seed", type=int, default=0, help="of the draw of --speakers")
+    textgrid = _action(actions, "textgrid", "write DEST/<file>.TextGrid for Praat: words by channel, turns by speaker")
+    textgrid.add_argument("source", type=Path, metavar="DIR")
+    textgrid.add_argument("dest", type=Path, metavar="DEST")
+    textgrid.add_argument("--ctm", type=Path, help="words (default: those of DIR), such as dump/<set>/align/ctm")
+    textgrid.add_argument("--rttm", type=Path, help="turns (default: those of DIR), such as dump/<set>/diarize/rttm")
     combine = _action(actions, "combine", "write one directory DEST of several")
     combine.add_argument("dest", type=Path, metavar="DEST")
     combine.add_argument("sources", nargs="+", type=Path, metavar="DIR")
@@ -70,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
         "combine": _combine,
         "export": _export,
         "import": _import,
+        "textgrid": _textgrid,
     }
     return actions[args.action](args)
 
@@ -136,6 +142,18 @@ def _combine(args: argparse.Namespace) -> None:
     from audiolm.data.tools import combine
 
     combine([_read(args, path) for path in args.sources]).write(args.dest)
+
+
+def _textgrid(args: argparse.Namespace) -> None:
+    from audiolm.data.tables import read_ctm, read_rttm
+    from audiolm.data.textgrid import write_textgrids
+
+    data = _read(args, args.source)
+    words = read_ctm(args.ctm) if args.ctm else data.ctm
+    turns = read_rttm(args.rttm) if args.rttm else data.rttm
+    if not words and not turns:
+        raise AudiolmError(f"{args.source} has neither ctm nor rttm, and none is named: nothing to write")
+    print(f"{write_textgrids(data, args.dest, words, turns)} files in {args.dest}")
 
 
 def _export(args: argparse.Namespace) -> None:

@@ -1,23 +1,23 @@
 """Find who speaks when in dump/<set>/audio; write dump/<set>/diarize/rttm (stage 3).
 
---backend channels takes every channel as one speaker's; embedded finds the speakers in the mix of a file's channels
-(one microphone). With --streams, recordings of one microphone become two: one speaker, drawn at random, and everybody
-else, in dump/<set>/streams. Each job takes a block of the files; `audiolm merge --kind diarize` joins the parts.
-Recordings that cannot be read or in which nobody speaks go to rejected.tsv.
+--backend channels takes every channel as one speaker's; embedded and pyannote (a pipeline of pyannote.audio, --model)
+find the speakers in the mix of a file's channels (one microphone). With --streams, recordings of one microphone become
+two: one speaker, drawn at random, and everybody else, in dump/<set>/streams. Each job takes a block of the files;
+`audiolm merge --kind diarize` joins the parts. Recordings that cannot be read or in which nobody speaks go to
+rejected.tsv.
 """
 
 import argparse
 
-from audiolm.commands.arrays import add_array_options
+from audiolm.commands.arrays import add_array_options, job_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     add_array_options(parser)
-    parser.add_argument("--backend", default="embedded", help="channels or embedded")
-    parser.add_argument(
-        "--num_speakers", type=int, help="speakers of a file, if known (embedded); else they are counted"
-    )
+    parser.add_argument("--backend", default="embedded", help="channels, embedded or pyannote")
+    parser.add_argument("--model", help="pipeline of pyannote.audio: its folder or hub id")
+    parser.add_argument("--num_speakers", type=int, help="speakers of a file, if known; else they are counted")
     parser.add_argument(
         "--streams", action="store_true", help="write the main speaker and the residual as two recordings"
     )
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     from audiolm.data.tables import write_rttm
     from audiolm.data.tools import write_rejected
 
-    diarizer = make_diarizer(args.backend, args.num_speakers)
+    diarizer = make_diarizer(args.backend, args.num_speakers, args.model, job_device(args.job))
     for name in args.sets:
         data = widest(args.dir, name, 16000, args.allow_pipes)
         files = share(list(files_of(data)), args.job, args.num_jobs)

@@ -5,7 +5,16 @@ from functools import cached_property
 from pathlib import Path
 
 from audiolm.data.datadir import DataDir
-from audiolm.score import codebooks, der, intelligibility, pad_share, signal_quality, streaming_asr, word_times
+from audiolm.score import (
+    codebooks,
+    der,
+    hallucination,
+    intelligibility,
+    pad_share,
+    signal_quality,
+    streaming_asr,
+    word_times,
+)
 from audiolm.score.asr_backends import CtcBackend
 from audiolm.score.intelligibility import Judge
 from audiolm.score.pocketsphinx_asr import PocketSphinxBackend
@@ -67,6 +76,7 @@ class Recipe:
         if (self.data / "ctm").exists():
             found = self.dump / "align" / "ctm"
             scores += word_times.score(self.data / "ctm", found, self.name, aligner, segments=DataDir.read(self.data))
+            scores += hallucination.score(DataDir.read(self.data, allow_pipes=True), found, self.name, aligner)
         return self._write(self.work / "exp" / "annotation", scores)
 
     def recognizer(self) -> int:

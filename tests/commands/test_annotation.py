@@ -125,7 +125,11 @@ def test_diarize_streams_of_one_microphone(tmp_path, sentences):
         (["align", "--backend", "ctc"], "needs a trained recogniser"),
         (["align", "--backend", "mfa"], "no aligner 'mfa'"),
         (["diarize", "--backend", "pyanote"], "no diarizer 'pyanote'"),
-        (["diarize", "--backend", "channels", "--num_speakers", "2"], "is for --backend embedded"),
+        (["diarize", "--backend", "channels", "--num_speakers", "2"], "is for other backends"),
+        (["diarize", "--backend", "pyannote"], "needs a pipeline"),
+        (["diarize", "--backend", "pyannote", "--model", "none"], "no pyannote.audio pipeline 'none'"),
+        (["align", "--backend", "wav2vec2"], "needs a CTC model"),
+        (["align", "--backend", "whisper"], "needs a Whisper model"),
     ],
 )
 def test_wrong_options_are_one_line(work, capsys, arguments, message):

@@ -1,0 +1,158 @@
+"""Whisper (Radford et al. 2023, "Robust speech recognition via large-scale weak supervision") with word times, by two
+packages.
+
+- ``whisper_timestamped``: whisper-timestamped (Louradour 2023; words by dynamic time warping over cross-attention),
+  which Moshi's authors used, one stretch at a time. Takes a Whisper size (``medium``), an openai-whisper checkpoint
+  (``.pt``), or a folder or hub id of transformers' layout.
+- ``whisper``: transformers' own, in batches. Folder or hub id.
+
+Both hear stretches of at most 30 s, from which silence has been cut (annotate/transcribe.py).
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from audiolm.annotate.align import Failure, TimedWord
+from audiolm.annotate.hub import find_weights, reachable
+from audiolm.errors import AudiolmError
+
+SAMPLE_RATE = 16000
+LAYOUT = ("*.safetensors", "*.bin")  # weights of transformers' layout
+
+
+class WhisperTimestamped:
+    """whisper-timestamped. ``language``: code such as ``en``; None: found in every stretch by itself."""
+
+    fs, batch = SAMPLE_RATE, 1
+
+    def __init__(self, model: str, language: str | None = None, device: str = "cpu"):
+        from importlib.metadata import version
+
+        _check_language(language)
+        self.name = f"whisper-timestamped {version('whisper-timestamped')}, {model}"
+        self.language, self.model = language, load_openai(model, device)
+
+    def transcribe(self, wavs: Sequence[np.ndarray]) -> list[list[TimedWord] | Failure]:
+        return [self._transcribe(wav) for wav in wavs]
+
+    def _transcribe(self, wav: np.ndarray) -> list[TimedWord] | Failure:
+        from whisper_timestamped import transcribe_timestamped
+
+        try:
+            found = transcribe_timestamped(
+                self.model,
+                np.ascontiguousarray(wav, dtype=np.float32),
+                language=self.language,
+                condition_on_previous_text=False,  # else one stretch's loop goes on in the next
+                verbose=None,
+            )
+        except (AssertionError, IndexError, ValueError) as error:  # its checks of its own alignment are assertions
+            return Failure(f"whisper-timestamped failed: {error or type(error).__name__}")
+        words = [word for segment in found["segments"] for word in segment.get("words", ())]
+        return [TimedWord(word["text"], word["start"], word["end"], word["confidence"]) for word in words]
+
+
+class WhisperBatched:
+    """transformers' Whisper, ``batch`` stretches at once. Its words have no confidence of their own: 1."""
+
+    fs = SAMPLE_RATE
+
+    def __init__(self, model: str, language: str | None = None, device: str = "cpu", batch: int = 16):
+        from importlib.metadata import version
+
+        _check_language(language)
+        self.name = f"Whisper of transformers {version('transformers')}, {model}"
+        self.language, self.batch = language, batch
+        self.pipeline = _transformers_pipeline(model, device)
+
+    def transcribe(self, wavs: Sequence[np.ndarray]) -> list[list[TimedWord] | Failure]:
+        options = {"task": "transcribe", "language": self.language}
+        if not getattr(self.pipeline.model.generation_config, "is_multilingual", True):
+            options = {}  # an English-only model takes neither
+        inputs = [{"raw": np.ascontiguousarray(wav, dtype=np.float32), "sampling_rate": self.fs} for wav in wavs]
+        found = self.pipeline(inputs, batch_size=self.batch, return_timestamps="word", generate_kwargs=options)
+        return [self._words(result["chunks"], len(wav) / self.fs) for result, wav in zip(found, wavs, strict=True)]
+
+    def _words(self, chunks: Sequence[dict], end: float) -> list[TimedWord]:
+        words = []
+        for chunk in chunks:
+            start, stop = chunk["timestamp"]
+            start = min(end if start is None else start, end)
+            words.append(TimedWord(chunk["text"], start, max(start, min(end if stop is None else stop, end))))
+        return words
+
+
+def load_openai(model: str, device: str = "cpu"):
+    """A Whisper of openai-whisper's class, from any of the places that ``whisper_timestamped`` takes.
+
+    Raises:
+        AudiolmError: no such size, file, folder or hub id; not to be had; damaged.
+    """
+    import whisper
+    import whisper_timestamped
+
+    if model in whisper.available_models():
+        _check_openai_cache(model, whisper._MODELS[model])
+        source = model
+    elif model.endswith(".pt"):
+        if not Path(model).is_file():
+            raise AudiolmError(f"no Whisper checkpoint {model}: expected a file of openai-whisper")
+        source = model
+    elif "/" not in model and not Path(model).exists():
+        sizes = ", ".join(whisper.available_models())
+        raise AudiolmError(f"no Whisper model '{model}': expected {sizes}; a .pt file, a folder, or a hub id")
+    else:
+        source = str(find_weights(model, "Whisper model", "config.json", LAYOUT))
+    try:
+        return whisper_timestamped.load_model(source, device=device)
+    except Exception as error:  # whatever a damaged file provokes in torch's and whisper's loaders
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise AudiolmError(f"cannot load Whisper model '{model}': {type(error).__name__}: {first}") from None
+
+
+def _check_openai_cache(model: str, url: str) -> None:
+    """Refuse at once a size that is neither in openai-whisper's cache nor to be fetched."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "whisper"
+    file = cache / url.rpartition("/")[2]
+    if not file.is_file() and not reachable(url):
+        raise AudiolmError(
+            f"no weights of Whisper '{model}' in {cache}, and their server cannot be reached: fetch {url} where there "
+            f"is a network, and put it at {file} or name it with --model"
+        )
+
+
+def _transformers_pipeline(model: str, device: str):
+    folder = find_weights(model, "Whisper model", "config.json", LAYOUT)
+    import transformers
+
+    try:
+        whisper = transformers.WhisperForConditionalGeneration.from_pretrained(folder).to(device).eval()
+        processor = transformers.WhisperProcessor.from_pretrained(folder)
+    except Exception as error:  # whatever a damaged file provokes in the loaders of three packages
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise AudiolmError(f"cannot load Whisper model '{model}': {type(error).__name__}: {first}") from None
+    if not getattr(whisper.generation_config, "alignment_heads", None):
+        raise AudiolmError(
+            f"{folder} names no alignment_heads in generation_config.json, which word times need: use one of "
+            "openai's models, or --backend whisper_timestamped, which does without"
+        )
+    return transformers.pipeline(
+        "automatic-speech-recognition",
+        model=whisper,
+        tokenizer=processor.tokenizer,
+        feature_extractor=processor.feature_extractor,
+        device=device,
+    )
+
+
+def _check_language(language: str | None) -> None:
+    from audiolm.errors import did_you_mean
+
+    if language is not None:
+        from whisper.tokenizer import LANGUAGES
+
+        if language not in LANGUAGES:
+            raise AudiolmError(f"--language {language} is none of Whisper's{did_you_mean(language, LANGUAGES)}")

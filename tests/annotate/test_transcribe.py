@@ -1,0 +1,125 @@
+"""Recordings without a transcript: silence is cut out, words come back to their places, every fault is named."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiolm.annotate.align import Failure, TimedWord
+from audiolm.annotate.transcribe import (
+    LONGEST,
+    MARGIN,
+    PAUSE,
+    Stretch,
+    make_transcriber,
+    stretches,
+    transcribe_recordings,
+)
+from audiolm.annotate.turns import union
+from audiolm.data import audio
+from audiolm.data.datadir import DataDir
+from audiolm.errors import AudiolmError
+
+FS = 1000
+REGIONS = st.lists(st.tuples(st.floats(0, 300), st.floats(0.1, 50)).map(lambda p: (p[0], p[0] + p[1])), max_size=30)
+
+
+class Beeps:
+    """Writes a word for every run of samples above 0.2, and makes one up in every second of silence it hears."""
+
+    name, fs, batch = "beeps", FS, 2
+
+    def __init__(self):
+        self.batches = []
+
+    def transcribe(self, wavs):
+        self.batches.append(len(wavs))
+        return [self._words(np.abs(wav) > 0.2) for wav in wavs]
+
+    def _words(self, loud):
+        edges = np.flatnonzero(np.diff(loud, prepend=False, append=False)).reshape(-1, 2) / FS
+        words = [TimedWord(f" w{round(1000 * (end - start))} ", start, end, 0.5) for start, end in edges]
+        gaps = zip([0, *edges[:, 1]], [*edges[:, 0], len(loud) / FS], strict=True)
+        words += [TimedWord("madeup", a, b) for a, b in gaps if b - a > PAUSE + 2 * MARGIN]
+        return Failure("too long") if any(end - start > 1.5 for start, end in edges) else words
+
+
+def detect(wav, fs):
+    edges = np.flatnonzero(np.diff(np.abs(wav) > 0.2, prepend=False, append=False)).reshape(-1, 2) / fs
+    return union(map(tuple, edges.tolist()))
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A call of two minutes: channel A beeps five times, B never; and a file that is not there."""
+    wav = np.zeros((120 * FS, 2), dtype=np.float32)
+    for start, length in ((2.0, 0.5), (3.0, 0.25), (50.0, 1.0), (51.5, 0.75), (119.0, 0.3)):
+        wav[round(start * FS) : round((start + length) * FS), 0] = 0.5
+    audio.write(tmp_path / "call.flac", wav, FS)
+    recos = {"call-A": ("call", "A"), "call-B": ("call", "B")}
+    wavs = dict.fromkeys(recos, str(tmp_path / "call.flac")) | {"gone": str(tmp_path / "gone.flac")}
+    return DataDir(wav=wavs, reco2file_and_channel=recos)
+
+
+def test_words_come_back_to_their_places_and_none_is_made_up_in_silence(data):
+    words, rejected = transcribe_recordings(data, data.recos, Beeps(), detect)
+    assert [(w.file, w.channel, round(w.start, 3), round(w.duration, 3), w.word) for w in words] == [
+        ("call", "A", 2.0, 0.5, "w500"),
+        ("call", "A", 3.0, 0.25, "w250"),
+        ("call", "A", 50.0, 1.0, "w1000"),
+        ("call", "A", 51.5, 0.75, "w750"),
+        ("call", "A", 119.0, 0.3, "w300"),
+    ]
+    assert words[0].confidence == 0.5
+    reasons = dict(rejected)
+    assert set(reasons) == {"call-B", "gone"} and "gone.flac" in reasons["gone"]
+    assert reasons["call-B"] == "no speech found by voice activity detection"
+    whole = transcribe_recordings(data, ["call-A"], Beeps(), lambda wav, fs: [(0.0, len(wav) / fs)])[0]
+    assert sum(w.word == "madeup" for w in whole) > 0  # what cutting prevents
+
+
+def test_a_recording_is_rejected_whole_where_a_stretch_fails_or_nothing_is_said(data, tmp_path):
+    for name, level, seconds in (("long", 0.5, 2.0), ("mute", 0.1, 1.0)):
+        audio.write(tmp_path / f"{name}.wav", np.full(round(seconds * FS), level), FS)
+        data.wav[name] = str(tmp_path / f"{name}.wav")
+    words, rejected = transcribe_recordings(data, ["long", "mute"], Beeps(), lambda wav, fs: [(0.0, len(wav) / fs)])
+    assert not words
+    assert dict(rejected) == {"long": "too long, at 0.00 s", "mute": "no word found in its speech"}
+
+
+def test_stretches_are_handed_over_in_batches_across_recordings(data, tmp_path):
+    for number in range(5):
+        audio.write(tmp_path / f"r{number}.wav", np.full(FS, 0.5), FS)
+        data.wav[f"r{number}"] = str(tmp_path / f"r{number}.wav")
+    transcriber = Beeps()
+    words, _ = transcribe_recordings(data, [f"r{number}" for number in range(5)], transcriber, detect)
+    assert transcriber.batches == [2, 2, 1] and [word.file for word in words] == [f"r{number}" for number in range(5)]
+
+
+@given(REGIONS)
+def test_stretches_hold_all_speech_in_order_once_and_are_short(regions):
+    speech = union(regions)
+    found = stretches(speech, 400.0)
+    pieces = [piece for stretch in found for piece in stretch.pieces]
+    assert pieces == sorted(pieces) and all(a[1] <= b[0] + 1e-9 for a, b in zip(pieces, pieces[1:], strict=False))
+    assert all(sum(end - start for start, end in stretch.pieces) <= LONGEST + 1e-6 for stretch in found)
+    covered = union((start - 1e-6, end + 1e-6) for start, end in pieces)
+    assert all(any(a <= start and end <= b for a, b in covered) for start, end in speech)
+    joined = union(speech, PAUSE)
+    most = sum(end - start for start, end in joined) + 2 * MARGIN * len(joined)
+    assert sum(end - start for start, end in pieces) <= most + 1e-6  # no more silence than the margins
+
+
+def test_a_word_over_a_seam_stays_in_the_piece_that_holds_its_middle():
+    stretch = Stretch(((10.0, 11.0), (20.0, 22.0)))
+    assert stretch.place(TimedWord("a", 0.2, 0.6))[1:3] == (10.2, 10.6)
+    assert stretch.place(TimedWord("b", 0.5, 1.2))[1:3] == (10.5, 11.0)
+    assert stretch.place(TimedWord("c", 0.9, 1.5))[1:3] == (20.0, 20.5)
+    assert stretch.place(TimedWord("d", 2.9, 3.4))[1:3] == (21.9, 22.0)
+
+
+def test_unknown_names_and_missing_models():
+    with pytest.raises(AudiolmError, match="no transcriber 'wisper'; did you mean 'whisper'"):
+        make_transcriber("wisper", "x")
+    with pytest.raises(AudiolmError, match="needs a Whisper model"):
+        make_transcriber("whisper", None)
