@@ -19,7 +19,7 @@ data_options="corpus_dir hours eval_minutes seed" # which of these options local
 fs=8000                      # sample rate of models and of audio made for them (Hz)
 nj=2                         # parts that array stages are cut into
 train_aligner=pocketsphinx   # word times of the training set
-generate_args=(--guidance 2 --tts_acoustic_temperature 0 --num_tts 150) # text weighs more in what small models say
+generate_args=(--guidance 2.5 --tts_temperature 0.3 --tts_acoustic_temperature 0 --num_tts 150) # text weighs more in what small models say
 # End configuration.
 
 . ./dialogue.sh
