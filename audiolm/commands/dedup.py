@@ -40,17 +40,18 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _index(args: argparse.Namespace) -> None:
+    import shutil
+
     from audiolm.data.datadir import DataDir, share
 
+    folder = args.dir / "dump/fingerprints/index"
     for name in args.sets:
+        for shard in folder.glob(f"{name}.*.*"):  # those of an earlier, wider array
+            job = shard.name.removeprefix(f"{name}.").partition(".")[0]
+            if job.isdigit() and int(job) > args.num_jobs:
+                shutil.rmtree(shard, ignore_errors=True)
         data = DataDir.read(args.dir / "dump" / name / "audio")
-        _write(
-            args.dir / "dump/fingerprints/index",
-            f"{name}.{args.job}",
-            data,
-            share(data.recos, args.job, args.num_jobs),
-            f"{name}/",
-        )
+        _write(folder, f"{name}.{args.job}", data, share(data.recos, args.job, args.num_jobs), f"{name}/")
 
 
 def _add(args: argparse.Namespace) -> None:

@@ -60,7 +60,8 @@ class IndexWriter:
         if kind is None:
             self._flush()
             for stale in self.folder.glob(f"{self.name}.*"):
-                if not stale.name.removeprefix(f"{self.name}.").isdigit() or int(stale.suffix[1:]) > self.number:
+                number = stale.name.removeprefix(f"{self.name}.")
+                if number.isdigit() and int(number) > self.number:
                     shutil.rmtree(stale)
 
     def add(self, reco: str, wav: np.ndarray, fs: int) -> None:

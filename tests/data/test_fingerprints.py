@@ -93,7 +93,10 @@ def test_shards_change_nothing_and_a_rerun_leaves_no_more(tmp_path):
     assert len(one) == 1 and len(many) == 5
     query = np.concatenate([tune(1, 3.0), tune(4, 3.0)])
     assert search(one, "q", query, FS) == search(many, "q", query, FS) != []
-    assert len(index_of(tmp_path / "many", wavs, size=150)) < 5
+    with IndexWriter(tmp_path / "many", "x.y") as other:
+        other.add("other", tune(8), FS)
+    assert len(index_of(tmp_path / "many", wavs, size=150)) < 6
+    assert (tmp_path / "many/x.y.1").is_dir()
     (tmp_path / "one/x.1/postings.npy").write_bytes(b"x")
     with pytest.raises(AudiolmError, match="is no shard of fingerprints"):
         open_index(tmp_path / "one")
@@ -156,6 +159,8 @@ def test_the_verb_leaves_copies_out_and_names_them(tmp_path, capsys):
     assert main(["dedup", "drop", *work, "--num_jobs", "2"]) == 0  # again: nothing is forgotten
     again = dict(line.split("\t") for line in (tmp_path / "dump/train/audio/rejected.tsv").read_text().splitlines())
     assert again == rejected and DataDir.read(tmp_path / "dump/train/audio").recos == train.recos
+    assert main(["dedup", "index", *work]) == 0  # in one job instead of two
+    assert {path.name for path in (tmp_path / "dump/fingerprints/index").iterdir()} == {"train.1.1", "test.1.1"}
 
 
 def test_what_a_model_says_is_found_in_an_index_of_any_audio(tmp_path, capsys):
