@@ -10,7 +10,7 @@ EXTRAS = {
     "train": TRAIN,
     "recognizer": [*TRAIN, "torchaudio>=2.8", "espnet"],
     "annotate": ["silero-vad", "resemblyzer", "pocketsphinx", "scipy", "setuptools<81"],
-    "pyannote": ["pyannote.audio>=4", "whisper-timestamped"],
+    "pyannote": ["pyannote.audio>=4", "whisper-timestamped", "transformers"],
     "simulate": ["espeakng-loader"],
     "score": ["jiwer", "pesq", "pystoi", "speechmos", "onnxruntime", "pyannote.metrics", "pocketsphinx"],
     "report": ["matplotlib"],

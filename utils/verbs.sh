@@ -22,6 +22,18 @@ each_set() { # [--sets "NAME …"] [--gpu] VERB [OPTION…]
   audiolm merge --dir "$dir" --sets $over --kind "$verb" --num_jobs "$jobs" --max_rejected "$max_rejected"
 }
 
+# Copies among the recordings of all sets left out, and what is heard again and again listed.
+without_copies() {
+  local action
+  for action in index search; do
+    # shellcheck disable=SC2086 # cmd and the names of sets are lists of words
+    $cmd JOB=1:"$nj" "$dir/log/dedup_$action.JOB.log" \
+      audiolm dedup "$action" --dir "$dir" --sets $sets --job JOB --num_jobs "$nj"
+  done
+  # shellcheck disable=SC2086
+  audiolm dedup drop --dir "$dir" --sets $sets --num_jobs "$nj"
+}
+
 # A verb as one job, on the GPUs where there are any.
 once() { # VERB [OPTION…]
   $cmd --gpu "$ngpu" "$dir/log/$1.log" audiolm "$@"

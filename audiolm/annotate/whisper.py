@@ -31,7 +31,7 @@ class WhisperTimestamped:
     def __init__(self, model: str, language: str | None = None, device: str = "cpu"):
         from importlib.metadata import version
 
-        _check_language(language)
+        check_language(language)
         self.name = f"whisper-timestamped {version('whisper-timestamped')}, {model}"
         self.language, self.model = language, load_openai(model, device)
 
@@ -63,7 +63,7 @@ class WhisperBatched:
     def __init__(self, model: str, language: str | None = None, device: str = "cpu", batch: int = 16):
         from importlib.metadata import version
 
-        _check_language(language)
+        check_language(language)
         self.name = f"Whisper of transformers {version('transformers')}, {model}"
         self.language, self.batch = language, batch
         self.pipeline = _transformers_pipeline(model, device)
@@ -148,7 +148,8 @@ def _transformers_pipeline(model: str, device: str):
     )
 
 
-def _check_language(language: str | None) -> None:
+def check_language(language: str | None) -> None:
+    """Refuse a code that is none of Whisper's."""
     from audiolm.errors import did_you_mean
 
     if language is not None:

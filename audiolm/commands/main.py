@@ -14,6 +14,7 @@ VERBS = {
     "simulate": "write dialogue scripts and speak them: two-channel audio with exact word times",
     "datadir": "validate, fix, split, subset, combine, import or export Kaldi data directories",
     "audio": "resample a data directory's recordings, one channel a file",
+    "dedup": "find copies among recordings by fingerprints, and leave them out",
     "diarize": "find who speaks when; split one microphone into two streams",
     "align": "find the words and their times",
     "tokenizer": "train the text tokenizer",

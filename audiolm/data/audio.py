@@ -158,21 +158,25 @@ def convert(
     fs: int,
     expect_fs: int | None = None,
     allow_pipes: bool = False,
+    start: float = 0.0,
+    end: float | None = None,
 ) -> int:
     """Write channels of a file to one-channel files at ``fs``, block by block; return the samples written to each.
 
     Args:
         outputs: file to write -> 0-based channel of ``path``, or ``"mix"``.
+        start, end: the part to write, in seconds; None is the file's end.
 
     Raises:
         AudiolmError: as ``read``; no output is written then.
     """
     with _opened(path, allow_pipes) as file, ExitStack() as stack:
-        rate, total, count = file.samplerate, file.frames, 0
+        rate, count = file.samplerate, 0
+        begin, total = round(start * rate), file.frames if end is None else min(round(end * rate), file.frames)
         _check_rate(path, rate, expect_fs)
         stream = None if rate == fs else soxr.ResampleStream(rate, fs, file.channels, dtype="float32", quality=QUALITY)
         put = {output: stack.enter_context(encoder(output, fs, 1)) for output in outputs}
-        for first in range(0, total, BLOCK_SECONDS * rate):
+        for first in range(begin, total, BLOCK_SECONDS * rate):
             last = min(total, first + BLOCK_SECONDS * rate)
             wav = _frames(file, path, first, last)
             if stream is not None:
@@ -181,7 +185,7 @@ def convert(
                 put[output](wav.mean(axis=1) if channel == "mix" else wav[:, channel])
             count += len(wav)
         if count == 0:
-            raise AudiolmError(f"{path} has {total} samples at {rate} Hz, too few for one at {fs} Hz")
+            raise AudiolmError(f"{path} has {total - begin} samples at {rate} Hz, too few for one at {fs} Hz")
     return count
 
 

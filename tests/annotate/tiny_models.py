@@ -79,14 +79,14 @@ def save_pyannote(model, folder: Path) -> None:
     torch.save(checkpoint, folder / "pytorch_model.bin")
 
 
-def openai_whisper(path: Path) -> Path:
-    """A checkpoint of openai-whisper: ``dims`` and ``model_state_dict``; English only."""
+def openai_whisper(path: Path, multilingual: bool = False) -> Path:
+    """A checkpoint of openai-whisper: ``dims`` and ``model_state_dict``."""
     import torch
     from whisper.model import ModelDimensions, Whisper
 
     torch.manual_seed(0)
     sizes = {"n_audio_state": 16, "n_audio_head": 2, "n_audio_layer": 1}
-    sizes |= {"n_text_state": 16, "n_text_head": 2, "n_text_layer": 2, "n_vocab": 51864}
+    sizes |= {"n_text_state": 16, "n_text_head": 2, "n_text_layer": 2, "n_vocab": 51864 + multilingual}
     dims = ModelDimensions(**WHISPER, **sizes)
     model = Whisper(dims)
     torch.nn.init.normal_(model.decoder.positional_embedding, std=0.5)
@@ -97,6 +97,7 @@ def openai_whisper(path: Path) -> Path:
 def transformers_whisper(folder: Path) -> Path:
     """A folder of transformers' Whisper with a tokenizer of bytes, English only in effect."""
     import torch
+    from tokenizers.pre_tokenizers import ByteLevel
     from transformers import (
         GenerationConfig,
         WhisperConfig,
@@ -104,11 +105,10 @@ def transformers_whisper(folder: Path) -> Path:
         WhisperForConditionalGeneration,
         WhisperTokenizer,
     )
-    from transformers.models.gpt2.tokenization_gpt2 import bytes_to_unicode
 
     torch.manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = list(bytes_to_unicode().values())
+    vocabulary = sorted(ByteLevel.alphabet())
     ids = {token: number for number, token in enumerate([*vocabulary, *SPECIAL])}
     stamps = [f"<|{number * 0.02:.2f}|>" for number in range(1501)]
     (folder / "vocab.json").write_text(json.dumps(ids))
@@ -119,13 +119,13 @@ def transformers_whisper(folder: Path) -> Path:
     WhisperFeatureExtractor().save_pretrained(folder)
     config = WhisperConfig(
         vocab_size=len(ids) + len(stamps),
-        d_model=16,
+        d_model=64,  # openai-whisper's class wants heads of 64 and feed-forwards of four times that
         encoder_layers=1,
         decoder_layers=2,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=16,
-        decoder_ffn_dim=16,
+        encoder_attention_heads=1,
+        decoder_attention_heads=1,
+        encoder_ffn_dim=256,
+        decoder_ffn_dim=256,
         bos_token_id=ids["<|endoftext|>"],
         eos_token_id=ids["<|endoftext|>"],
         pad_token_id=ids["<|endoftext|>"],
@@ -136,7 +136,7 @@ def transformers_whisper(folder: Path) -> Path:
     model = WhisperForConditionalGeneration(config)
     torch.nn.init.normal_(model.model.decoder.embed_positions.weight, std=0.5)
     model.generation_config = GenerationConfig(
-        alignment_heads=[[1, 0], [1, 1]],
+        alignment_heads=[[0, 0], [1, 0]],
         bos_token_id=ids["<|endoftext|>"],
         eos_token_id=ids["<|endoftext|>"],
         pad_token_id=ids["<|endoftext|>"],

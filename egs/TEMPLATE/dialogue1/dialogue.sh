@@ -14,11 +14,12 @@ max_rejected=1%         # a stage stops when it rejects more of its input
 data_options=           # which of these options local/data.sh takes
 fs=24000                # sample rate of models and of audio made for them (Hz)
 frame_rate=12.5         # the codec's, and so of all token streams (Hz)
-train_diarizer=channels # speaker turns of the first set: channels (one speaker each), or embedded
+dedup=false             # leave out copies among the recordings of all sets, found by fingerprints
+train_diarizer=channels # speaker turns of the first set: channels (one speaker each), embedded, pyannote
 diarizer=embedded       # speaker turns of the other sets: found in the mix of their channels
 recognizer=             # a trained recogniser: none is trained then
-train_aligner=ctc       # word times of the first set: given (a ctm of the corpus), ctc, pocketsphinx
-aligner=pocketsphinx    # word times of the other sets
+train_aligner=ctc       # words of the first set: given (a ctm), ctc, pocketsphinx, wav2vec2, whisper_timestamped, whisper
+aligner=pocketsphinx    # words of the other sets: one of the same
 tokenizer=              # a trained text tokenizer
 codec=                  # a trained codec
 lm_init=                # a trained LM that the phases start from: no text LM is trained then
@@ -28,7 +29,9 @@ textlm_config=conf/textlm.yaml # of the text LM's
 lm_config=conf/lm.yaml  # of the dialogue LM's
 codec_init=false        # the embeddings of codes start from the codec's codebooks (true), or at random
 phases="conf/phases/*.yaml" # the LM's training phases, over lm_config, in the order of their names
+audio_args=()           # --audio.longest 600: cut at pauses; --audio.min_snr 10 and other limits on quality
 diarize_args=()         # --diarize.num_speakers 2
+align_args=()           # --align.model large-v3
 tokenizer_args=()       # --tokenizer.vocab_size 8000
 recognizer_args=()      # settings over those of the config, such as --recognizer.trainer.max_steps 100
 codec_args=()           # --codec.quantizer.n_q 16
@@ -57,10 +60,17 @@ codec_init_args=()
 if [[ $codec_init == true ]]; then codec_init_args=(--codec_init "$codec_dir"); fi
 ctc=
 if [[ "$train_aligner $aligner" == *ctc* ]]; then ctc=recognizer; fi # the stage that its aligner comes from
+text=$train/audio/text text_stage=audio # of untranscribed recordings, the words that were found
+if [[ $train_aligner == whisper* ]]; then text=$train/align/ctm text_stage=align; fi
 data_args=()
 for option in $data_options; do data_args+=("--$option" "${!option}"); done
 
 corpus() { "$@" --dir "$dir" --nj "$nj"; }
+
+prepare_audio() { # DEDUP [OPTION…]
+  each_set audio "${@:2}"
+  if [[ $1 == true ]]; then without_copies; fi
+}
 
 # The first set by one backend, the others by another: training takes what is exact, scoring what it would get elsewhere.
 both() { # VERB TRAIN-BACKEND OTHER-BACKEND [OPTION…]
@@ -89,7 +99,7 @@ scores() { # OPTION…
 stage corpus "Prepare the corpus" --out "data/*/wav.scp data/*" -- \
   corpus local/data.sh --sets "$sets" "${data_args[@]}"
 stage audio "Resample, one channel a file" --after corpus --out "dump/*/audio" -- \
-  each_set audio --fs "$fs"
+  prepare_audio "$dedup" --fs "$fs" "${audio_args[@]}"
 stage diarize "Who speaks when" --after audio --out "dump/*/diarize" -- \
   both diarize "$train_diarizer" "$diarizer" --seed "$seed" "${diarize_args[@]}"
 stage recognizer "Train the recogniser" --after audio --out exp/recognizer/model.safetensors \
@@ -97,10 +107,10 @@ stage recognizer "Train the recogniser" --after audio --out exp/recognizer/model
   train recognizer --config "$recognizer_config" --train_data "$train/audio" --valid_data "$valid/audio" \
   --trainer.seed "$seed" "${recognizer_args[@]}"
 stage align "Words and their times" --after "audio $ctc" --out "dump/*/align" -- \
-  both align "$train_aligner" "$aligner" ${ctc:+--recognizer "$recognizer_dir"}
-stage tokenizer "Train the text tokenizer" --after audio --out exp/tokenizer \
+  both align "$train_aligner" "$aligner" ${ctc:+--recognizer "$recognizer_dir"} "${align_args[@]}"
+stage tokenizer "Train the text tokenizer" --after "$text_stage" --out exp/tokenizer \
   --unless "${tokenizer:+--tokenizer names a trained one}" -- \
-  once tokenizer --text "$train/audio/text" --out "$tokenizer_dir" "${tokenizer_args[@]}"
+  once tokenizer --text "$text" --out "$tokenizer_dir" "${tokenizer_args[@]}"
 stage text "Text streams with PAD and EPAD" --after "align tokenizer" --out "dump/*/text" -- \
   each_set text --tokenizer "$tokenizer_dir" --frame_rate "$frame_rate"
 stage codec "Train the codec" --after "audio recognizer" --out exp/codec/model.safetensors \
