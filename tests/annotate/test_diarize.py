@@ -94,7 +94,7 @@ def test_backends_by_name():
     assert make_diarizer("embedded", 2).num_speakers == 2
     with pytest.raises(AudiolmError, match="no diarizer 'embeded'; did you mean 'embedded'"):
         make_diarizer("embeded")
-    with pytest.raises(AudiolmError, match="--num_speakers is for --backend embedded"):
+    with pytest.raises(AudiolmError, match="--num_speakers is for other backends"):
         make_diarizer("channels", 2)
 
 
