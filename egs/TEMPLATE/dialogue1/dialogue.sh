@@ -15,10 +15,10 @@ data_options=           # which of these options local/data.sh takes
 fs=24000                # sample rate of models and of audio made for them (Hz)
 frame_rate=12.5         # the codec's, and so of all token streams (Hz)
 dedup=false             # leave out copies among the recordings of all sets, found by fingerprints
-train_diarizer=channels # speaker turns of the first set: channels (one speaker each), embedded, pyannote
+train_diarizer=channels # speaker turns of the first two sets: channels (one speaker each), embedded, pyannote
 diarizer=embedded       # speaker turns of the other sets: found in the mix of their channels
 recognizer=             # a trained recogniser: none is trained then
-train_aligner=ctc       # words of the first set: given (a ctm), ctc, pocketsphinx, wav2vec2, whisper_timestamped, whisper
+train_aligner=ctc       # words of the first two sets: given (a ctm), ctc, pocketsphinx, wav2vec2, whisper_timestamped, whisper
 aligner=pocketsphinx    # words of the other sets: one of the same
 tokenizer=              # a trained text tokenizer
 codec=                  # a trained codec
@@ -72,10 +72,11 @@ prepare_audio() { # DEDUP [OPTION…]
   if [[ $1 == true ]]; then without_copies; fi
 }
 
-# The first set by one backend, the others by another: training takes what is exact, scoring what it would get elsewhere.
-both() { # VERB TRAIN-BACKEND OTHER-BACKEND [OPTION…]
-  each_set --sets "$train_set" "$1" --backend "$2" "${@:4}"
-  each_set --sets "$valid_set $test_sets" "$1" --backend "$3" "${@:4}"
+# Training and validation by one backend, the other sets by another: training takes what is exact, scoring what it would
+# get elsewhere.
+both() { # VERB TRAIN-BACKEND TEST-BACKEND [OPTION…]
+  each_set --sets "$train_set $valid_set" "$1" --backend "$2" "${@:4}"
+  each_set --sets "$test_sets" "$1" --backend "$3" "${@:4}"
 }
 
 # Each phase starts from the model of the one before it, the first from INIT.

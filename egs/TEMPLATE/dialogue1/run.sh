@@ -14,8 +14,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 corpus_dir=                    # the corpus as it is distributed
 data_options="corpus_dir"      # which of the options local/data.sh takes
 fs=8000                        # sample rate of models and of audio made for them (Hz), as in conf/*.yaml
-train_diarizer=channels        # speaker turns of the training set: channels for two-channel corpora
-train_aligner=ctc              # word times of the training set: given (a ctm in the corpus), ctc, pocketsphinx
+train_diarizer=channels        # speaker turns of training and validation: channels for two-channel corpora
+train_aligner=ctc              # word times of training and validation: given (a ctm in the corpus), ctc, pocketsphinx
 # End configuration.
 
 . ./dialogue.sh

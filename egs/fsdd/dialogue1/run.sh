@@ -18,7 +18,7 @@ eval_minutes=5               # of strings to make for dev, and for test
 data_options="corpus_dir hours eval_minutes seed" # which of these options local/data.sh takes
 fs=8000                      # sample rate of models and of audio made for them (Hz)
 nj=2                         # parts that array stages are cut into
-train_aligner=pocketsphinx   # word times of the training set
+train_aligner=pocketsphinx   # word times of training and validation
 generate_args=(--guidance 2.5 --tts_temperature 0.3 --tts_acoustic_temperature 0 --num_tts 150) # text weighs more in what small models say
 # End configuration.
 

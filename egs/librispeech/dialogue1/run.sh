@@ -18,9 +18,9 @@ corpus_rejected=1%           # the corpus stage stops when more of a set is at f
 data_options="corpus_dir parts corpus_rejected" # which of these options local/data.sh takes
 fs=8000                      # sample rate of models and of audio made for them (Hz)
 nj=4                         # parts that array stages are cut into
-train_diarizer=channels      # speaker turns of the training set: a recording has one speaker
+train_diarizer=channels      # speaker turns of training and validation: a recording has one speaker
 diarizer=channels            # … and of the others
-train_aligner=ctc            # word times of the training set
+train_aligner=ctc            # word times of training and validation
 # End configuration.
 
 . ./dialogue.sh

@@ -18,7 +18,7 @@ corpus_fs=16000              # sample rate of the spoken corpus (Hz)
 data_options="scripts voices corpus_fs seed" # which of these options local/data.sh takes
 fs=8000                      # sample rate of models and of audio made for them (Hz)
 nj=4                         # parts that array stages are cut into
-train_aligner=given          # word times of the training set: the voices' own
+train_aligner=given          # word times of training and validation: the voices' own
 # End configuration.
 
 . ./dialogue.sh
