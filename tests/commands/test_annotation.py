@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from audiolm.annotate.sources import widest
 from audiolm.commands.main import main
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
@@ -61,10 +62,11 @@ def test_align_finds_every_word_from_the_corpus_s_16_khz_whatever_the_number_of_
     whole = (directory / "ctm").read_text()
     array("align", work, 3)
     assert (directory / "ctm").read_text() == whole
+    assert set(widest(work, "dev", FS).wav.values()) == {str(work / f"call{number}.flac") for number in (1, 2)}
     (work / "data/dev/wav.scp").unlink()  # without the corpus the models' audio serves
     array("align", work, 1)
     assert [w.word for w in read_ctm(directory / "ctm")] == [w.word for w in words]
-    assert (directory / "ctm").read_text() != whole
+    assert all("dump/dev/audio" in path for path in widest(work, "dev", FS).wav.values())
 
 
 def test_align_given_takes_the_corpus_s_words(work):

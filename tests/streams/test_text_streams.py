@@ -95,7 +95,8 @@ def test_inverse_of_shifted_words(transcript, layout):
     moved = [word.frame - int(np.floor(start * RATE)) for word, start in zip(words, starts, strict=True)]
     assert min(moved, default=0) >= 0
     assert (stats.shifted_frames, stats.max_shift) == (sum(moved), max(moved, default=0))
-    again, _ = build_text([word.start(RATE) for word in words], pieces, 200, RATE, layout, "shift", ends)
+    starts = [word.start(RATE) for word in words]
+    again, _ = build_text(starts, pieces, 200, RATE, layout, "shift", [start + 1 for start in starts])
     assert again.tolist() == tokens.tolist()
 
 
