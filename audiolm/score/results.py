@@ -19,6 +19,7 @@ LAYOUT: dict[str, tuple[tuple[str, str], ...]] = {
         ("der_*", "diarization error rate, {}"),
         ("word_start_error", "word starts, mean error"),
         ("word_start_p95", "word starts, 95th percentile of the error"),
+        ("made_up_words", "words made up in silence"),
         ("pad_share*", "padding in the text stream{}"),
         ("wer_recognizer*", "recogniser, word error rate{}"),
     ),

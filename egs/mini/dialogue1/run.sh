@@ -20,7 +20,7 @@ fs=8000                      # sample rate of models and of audio made for them 
 nj=2                         # parts that array stages are cut into
 train_aligner=given          # word times of training and validation: the simulator's own
 codec_init=true              # the embeddings of codes start from the codec's codebooks
-generate_args=(--guidance 2.5 --tts_temperature 0.3 --tts_acoustic_temperature 0 --num_tts 150) # text weighs more in what small models say
+generate_args=(--guidance 2.5 --tts_temperature 0.3 --tts_acoustic_temperature 0 --num_tts 150) # held to the text
 # End configuration.
 
 . ./dialogue.sh
