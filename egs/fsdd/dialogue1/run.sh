@@ -19,6 +19,7 @@ data_options="corpus_dir hours eval_minutes seed" # which of these options local
 fs=8000                      # sample rate of models and of audio made for them (Hz)
 nj=2                         # parts that array stages are cut into
 train_aligner=pocketsphinx   # word times of training and validation
+max_rejected=10%             # of utterances: PocketSphinx cannot place the words of some voices
 recognizer_args=(--model.window 8 --trainer.batch_size 8) # strings are up to 8 s long
 generate_args=(--guidance 2.5 --tts_temperature 0.3 --tts_acoustic_temperature 0 --num_tts 150) # held to the text
 # End configuration.
