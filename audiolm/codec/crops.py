@@ -7,15 +7,19 @@ import numpy as np
 
 from audiolm.codec.quantize import QuantizerConfig
 from audiolm.data.datadir import DataDir
+from audiolm.data.duplicates import Frequent
 from audiolm.train.randomness import Key
 from audiolm.train.system import Examples
+
+DRAWS = 100  # of a window, before one is taken whatever it holds
 
 
 class Crops(Examples):
     """Random windows of ``samples`` samples at ``sample_rate``, with what chance decides for the quantizer.
 
     A window overlaps a random moment: with probability ``speech`` a moment of ``segments``, else any moment of the
-    recordings; every second of them is equally likely. Recordings shorter than a window end in zeros.
+    recordings; every second of them is equally likely. Recordings shorter than a window end in zeros. Windows that meet
+    a frequent segment (audiolm.data.duplicates) are drawn again.
 
     Args:
         path: data directory.
@@ -30,6 +34,7 @@ class Crops(Examples):
 
     def __init__(self, path: str | Path, samples: int, sample_rate: int, speech: float, quantizer: QuantizerConfig):
         self.data = DataDir.read(path)
+        self.frequent = Frequent(path)
         self.samples = samples
         self.sample_rate = sample_rate
         self.quantizer = quantizer
@@ -43,8 +48,12 @@ class Crops(Examples):
 
     def __call__(self, key: Key) -> dict[str, Any]:
         """wav float32 [1, samples]; index, levels and quantized: see `Draws`."""
-        reco, start = self._window(key)
         length = self.samples / self.sample_rate
+        rng = key.rng("crop")
+        for _ in range(DRAWS):
+            reco, start = self._window(rng)
+            if not self.frequent.meets(self.recos[reco], start, start + length):
+                break
         wav = np.zeros((1, self.samples), dtype=np.float32)
         duration = min(length, self.durations[reco] - start)
         found = self.data.audio(self.recos[reco], start, duration, self.sample_rate)[: self.samples]
@@ -55,9 +64,8 @@ class Crops(Examples):
         quantized = key.rng("quantized").random() >= self.quantizer.unquantized
         return {"wav": wav, "index": key.index, "levels": int(levels), "quantized": bool(quantized)}
 
-    def _window(self, key: Key) -> tuple[int, float]:
+    def _window(self, rng: np.random.Generator) -> tuple[int, float]:
         """Number of a recording and where in it the window begins, in seconds."""
-        rng = key.rng("crop")
         if rng.random() < self.speech:
             position = rng.random() * self.segment_ends[-1]
             segment = self.segments[np.searchsorted(self.segment_ends, position, side="right")]

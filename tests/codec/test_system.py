@@ -63,6 +63,15 @@ def test_crops_favour_segments(data_dir, speech, low, high):
     assert low <= heard <= high
 
 
+def test_crops_leave_out_what_is_heard_too_often(data_dir):
+    before = [Crops(data_dir, 640, 8000, 0.5, QUANTIZER)(Key(0, index))["wav"] for index in range(60)]
+    (data_dir / "frequent").write_text("long 1.90 3.10 12\n")
+    after = [Crops(data_dir, 640, 8000, 0.5, QUANTIZER)(Key(0, index))["wav"] for index in range(60)]
+    assert any((wav == 0.5).any() for wav in before) and not any((wav == 0.5).any() for wav in after)
+    same = [np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
+    assert any(same) and same == [not (wav == 0.5).any() for wav in before]
+
+
 def test_recordings_shorter_than_a_crop_end_in_zeros(data_dir):
     crops = Crops(data_dir, 8000, 8000, 0.0, QUANTIZER)
     crops.reco_ends[:] = [0.0, 0.5]  # only the short one

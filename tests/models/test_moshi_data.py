@@ -73,6 +73,26 @@ def test_windows_are_cut_from_the_recordings_and_cover_them(dump):
     assert min(starts) == 0 and max(starts) == 60 + max(delays) - 30  # the end of the delayed text is seen
 
 
+def test_windows_leave_out_what_is_heard_too_often(dump):
+    everything = windows(dump)
+    (dump / "train/audio/frequent").write_text(f"d1-A {30 / RATE:.6f} {40 / RATE:.6f} 12\n")
+    left = windows(dump)
+    assert set(left.windows) < set(everything.windows)
+    assert ("d1-A", 0) in left.windows and ("d1-A", 30) not in left.windows
+    assert ("d1-B", 30) not in left.windows  # who talks with d1-A hears it too
+    possible = {
+        delayed_input(LAYOUT, left.recordings.grid("d1-A", start, start + 30), MODEL.delays("asr"))[
+            :, :31
+        ].tobytes(): start
+        for start in range(60)
+    }
+    for index in range(200):
+        assert possible.get(left(Key(0, index))["tokens"].tobytes(), 0) in (0, *range(40, 60))
+    (dump / "train/audio/frequent").write_text("".join(f"{key} 0.00 99.00 12\n" for key in left.recordings.keys))
+    with pytest.raises(AudiolmError, match="every window of .* meets a frequent segment"):
+        windows(dump)
+
+
 def test_masks_have_their_shares(dump):
     masked = [
         windows(dump, text_mask=0.3, user_mask=0.6, own_input_mask=0.25, depth_fraction=0.5)(Key(0, i))

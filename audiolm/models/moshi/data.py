@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from audiolm.data.datadir import DataDir
+from audiolm.data.duplicates import Frequent
 from audiolm.data.tokens import TokenReader
 from audiolm.errors import AudiolmError
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
@@ -169,12 +170,14 @@ def delayed_input(layout: GridLayout, grid: np.ndarray, delays: list[int]) -> np
 class Windows(Examples):
     """Windows of ``config.frames`` frames; an epoch takes each part of each recording about once.
 
-    A recording of F frames is cut into ⌈F / frames⌉ windows, each moved at random by up to half its length.
+    A recording of F frames is cut into ⌈F / frames⌉ windows, each moved at random by up to half its length. Windows
+    that meet a frequent segment (audiolm.data.duplicates) are left out, or not moved where only the move meets one.
     """
 
     def __init__(self, config: DataConfig, model: ModelConfig):
         self.config, self.model = config, model
         self.recordings = Recordings(config.train, model.layout)
+        self.frequent = Frequent(Path(config.train) / "audio")
         self.tasks = sorted(name for name, mix in config.mix.items() if mix.weight > 0)
         weights = np.array([config.mix[name].weight for name in self.tasks])
         self.shares = np.cumsum(weights) / weights.sum()
@@ -184,7 +187,20 @@ class Windows(Examples):
             (key, start)
             for key in self.recordings.keys
             for start in range(0, self.recordings.num_frames(key), config.frames)
+            if not self._frequent(key, self._clip(key, start))
         ]
+        if not self.windows:
+            raise AudiolmError(f"every window of {config.train} meets a frequent segment: shorten data.frames")
+
+    def _clip(self, name: str, start: int) -> int:
+        """The nearest place in a recording at which a window may begin."""
+        latest = max(0, self.recordings.num_frames(name) + self.tail - self.config.frames)
+        return min(max(start, 0), latest, self.recordings.num_frames(name) - 1)
+
+    def _frequent(self, name: str, start: int) -> bool:
+        rate, partner = self.recordings.codes.meta.frame_rate, self.recordings.users.get(name)
+        times = start / rate, (start + self.config.frames) / rate
+        return self.frequent.meets(name, *times) or (partner is not None and self.frequent.meets(partner, *times))
 
     def __call__(self, key: Key) -> dict[str, np.ndarray]:
         """:func:`window_example`'s tokens and task; ``text_weight``; and bool [frames]: ``hidden``, input frames whose
@@ -194,9 +210,8 @@ class Windows(Examples):
         task = self.tasks[int(np.searchsorted(self.shares, key.rng("task").random(), side="right"))]
         mix, frames = self.config.mix[task], self.config.frames
         masks = key.rng("masks").random(2)
-        latest = max(0, self.recordings.num_frames(name) + self.tail - frames)
-        start = int(np.clip(start + key.rng("crop").integers(-frames // 2, frames // 2 + 1), 0, latest))
-        start = min(start, self.recordings.num_frames(name) - 1)
+        moved = self._clip(name, start + int(key.rng("crop").integers(-frames // 2, frames // 2 + 1)))
+        start = self._clip(name, start) if self._frequent(name, moved) else moved
         example = window_example(
             self.recordings, self.model, task, name, start, frames, masks[0] >= mix.text_mask, masks[1] >= mix.user_mask
         )
