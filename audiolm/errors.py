@@ -12,6 +12,15 @@ class AudiolmError(RuntimeError):
     """
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what a foreign library's error says; the name of its class where it says nothing.
+
+    >>> first_line(ValueError("bad header\\nat byte 3")), first_line(KeyError())
+    ('bad header', 'KeyError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the choice nearest to ``name``, or the list of choices.
 

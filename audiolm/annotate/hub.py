@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from audiolm.errors import AudiolmError
+from audiolm.errors import AudiolmError, first_line
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 PATIENCE = 5.0  # seconds until a host counts as out of reach
@@ -94,9 +94,8 @@ def _fetched(name: str, what: str, config: str, weights: Sequence[str], also: Se
             if any(folder.glob(pattern)):
                 break
     except Exception as error:  # a client's error classes change from version to version, its message says enough
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise AudiolmError(
-            f"cannot fetch {what} '{name}': {first}; a gated one needs its conditions accepted at "
+            f"cannot fetch {what} '{name}': {first_line(error)}; a gated one needs its conditions accepted at "
             f"{constants.ENDPOINT}/{name} and 'hf auth login'"
         ) from None
     if missing := _missing(folder, config, weights):

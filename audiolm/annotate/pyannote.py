@@ -15,7 +15,7 @@ import numpy as np
 
 from audiolm.annotate.hub import find_weights
 from audiolm.annotate.turns import SpeakerTurn
-from audiolm.errors import AudiolmError
+from audiolm.errors import AudiolmError, first_line
 
 os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "false")
 
@@ -77,8 +77,7 @@ def load_pipeline(model: str, device: str = "cpu"):
     except AudiolmError:
         raise
     except Exception as error:  # whatever a foreign file can provoke in the loaders of five packages
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise AudiolmError(f"cannot load pyannote.audio pipeline '{model}': {first}") from None
+        raise AudiolmError(f"cannot load pyannote.audio pipeline '{model}': {first_line(error)}") from None
 
 
 def _read_config(path: Path) -> dict:

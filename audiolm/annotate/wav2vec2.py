@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from audiolm.annotate.hub import find_weights, reachable
-from audiolm.errors import AudiolmError
+from audiolm.errors import AudiolmError, first_line
 
 WINDOW = 30.0  # seconds that are encoded at once
 CONTEXT = 2.0  # seconds of a window's inner ends that only serve as context
@@ -122,8 +122,7 @@ def _from_transformers(name: str) -> Wav2Vec2Posteriors:
         vocabulary = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
         stride = model.config.inputs_to_logits_ratio
     except Exception as error:  # whatever a damaged or foreign folder provokes
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise AudiolmError(f"cannot load CTC model '{name}': {type(error).__name__}: {first}") from None
+        raise AudiolmError(f"cannot load CTC model '{name}': {type(error).__name__}: {first_line(error)}") from None
     symbols = [""] * model.config.vocab_size
     for symbol, number in vocabulary.items():
         symbols[number] = symbol

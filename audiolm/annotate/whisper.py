@@ -17,7 +17,7 @@ import numpy as np
 
 from audiolm.annotate.align import Failure, TimedWord
 from audiolm.annotate.hub import find_weights, reachable
-from audiolm.errors import AudiolmError
+from audiolm.errors import AudiolmError, first_line
 
 SAMPLE_RATE = 16000
 LAYOUT = ("*.safetensors", "*.bin")  # weights of transformers' layout
@@ -109,8 +109,9 @@ def load_openai(model: str, device: str = "cpu"):
     try:
         return whisper_timestamped.load_model(source, device=device)
     except Exception as error:  # whatever a damaged file provokes in torch's and whisper's loaders
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise AudiolmError(f"cannot load Whisper model '{model}': {type(error).__name__}: {first}") from None
+        raise AudiolmError(
+            f"cannot load Whisper model '{model}': {type(error).__name__}: {first_line(error)}"
+        ) from None
 
 
 def _check_openai_cache(model: str, url: str) -> None:
@@ -132,8 +133,9 @@ def _transformers_pipeline(model: str, device: str):
         whisper = transformers.WhisperForConditionalGeneration.from_pretrained(folder).to(device).eval()
         processor = transformers.WhisperProcessor.from_pretrained(folder)
     except Exception as error:  # whatever a damaged file provokes in the loaders of three packages
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise AudiolmError(f"cannot load Whisper model '{model}': {type(error).__name__}: {first}") from None
+        raise AudiolmError(
+            f"cannot load Whisper model '{model}': {type(error).__name__}: {first_line(error)}"
+        ) from None
     if not getattr(whisper.generation_config, "alignment_heads", None):
         raise AudiolmError(
             f"{folder} names no alignment_heads in generation_config.json, which word times need: use one of "

@@ -5,6 +5,8 @@ runs.
 import argparse
 from pathlib import Path
 
+from audiolm.jobs.cores import available_gpus
+
 
 def add_array_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--dir``, ``--sets``, ``--job`` and ``--num_jobs``."""
@@ -15,7 +17,12 @@ def add_array_options(parser: argparse.ArgumentParser) -> None:
 
 
 def job_device(job: int) -> str:
-    """The GPU of this job, or the CPU: jobs that are given no GPU of their own share all in turn, one model each."""
+    """The GPU of this job, or the CPU: jobs that are given no GPU of their own share all in turn, one model each.
+
+    Where there is no GPU torch is not imported for it: that takes seconds and a gigabyte, which few backends need.
+    """
+    if not available_gpus():
+        return "cpu"
     import torch
 
     return f"cuda:{(job - 1) % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
