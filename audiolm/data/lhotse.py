@@ -6,15 +6,13 @@ as alignment; turns of ``rttm`` are supervisions without text in a manifest of t
 and 2, ``lhotse/audio/recording.py``, ``source.py``, ``lhotse/supervision.py``. lhotse itself is not needed.
 """
 
-import gzip
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir, is_pipe
-from audiolm.data.files import atomic
+from audiolm.data.json_lines import read_json_lines, write_json_lines
 from audiolm.data.tables import Segment, Turn, Word, channel_index
 from audiolm.data.tools import write_rejected
 from audiolm.errors import AudiolmError
@@ -45,37 +43,6 @@ def export_lhotse(data: DataDir, folder: Path) -> list[tuple[str, str]]:
         (folder / "turns.jsonl.gz").unlink(missing_ok=True)
     write_rejected(folder / "rejected.tsv", rejected)
     return rejected
-
-
-def write_json_lines(path: Path, items: Iterable[dict]) -> None:
-    """Write objects as JSON lines, gzipped where the name ends in ``.gz``: atomically, the same bytes every time."""
-    with atomic(path, "wb") as raw:
-        if path.suffix == ".gz":
-            with gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0) as file:
-                file.writelines(f"{json.dumps(item, ensure_ascii=False)}\n".encode() for item in items)
-        else:
-            raw.writelines(f"{json.dumps(item, ensure_ascii=False)}\n".encode() for item in items)
-
-
-def read_json_lines(path: Path) -> Iterator[tuple[int, dict]]:
-    """Yield (line number, object) of a file of JSON lines, gzipped or not.
-
-    Raises:
-        AudiolmError: it cannot be read, or a line is no JSON object.
-    """
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    item = json.loads(line)
-                    if not isinstance(item, dict):
-                        raise AudiolmError(f"{path}:{number}: found '{line.strip()[:60]}', expected a JSON object")
-                    yield number, item
-    except (OSError, EOFError) as error:
-        raise AudiolmError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    except ValueError as error:
-        raise AudiolmError(f"{path} is not JSON lines: {error}") from None
 
 
 def _recording(data: DataDir, file: str, recos: list[str]) -> dict:

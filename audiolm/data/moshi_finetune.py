@@ -17,7 +17,7 @@ import numpy as np
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.files import atomic
-from audiolm.data.lhotse import read_json_lines, write_json_lines
+from audiolm.data.json_lines import read_json_lines, write_json_lines
 from audiolm.data.tables import Segment, Turn, Word, channel_index
 from audiolm.data.tools import write_rejected
 from audiolm.errors import AudiolmError

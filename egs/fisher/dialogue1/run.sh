@@ -5,7 +5,7 @@
 #
 #   ./run.sh --corpus_dir /data/ldc                       LDC2004S13, LDC2004T19, LDC2005S13, LDC2005T19 below one folder
 #   ./run.sh --corpus_dir /data/ldc --releases 1          part 1 alone
-#   ./run.sh --corpus_dir /data/ldc --budget paper        Moshi's sizes; --codec and --lm_init start from released weights
+#   ./run.sh --corpus_dir /data/ldc --budget paper        Moshi's sizes (computed, not run)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./path.sh

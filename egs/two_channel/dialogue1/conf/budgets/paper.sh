@@ -1,11 +1,1 @@
-# shellcheck shell=bash disable=SC2034
-# The sizes of Moshi's paper (conf/paper/*.yaml say what each takes): 8 GPUs of 80 GB for codec and recogniser, of 141 GB
-# for the 7B LM. Training from released weights (--codec, --lm_init) leaves the dialogue LM alone: hours instead of weeks.
-fs=24000
-ngpu=8
-recognizer_config=conf/paper/recognizer.yaml
-codec_config=conf/paper/codec.yaml
-textlm_config=conf/paper/textlm.yaml
-lm_config=conf/paper/lm.yaml
-phases="conf/paper/phases/*.yaml"
-tokenizer_args+=(--vocab_size 32000)
+../../../../fisher/dialogue1/conf/budgets/paper.sh
