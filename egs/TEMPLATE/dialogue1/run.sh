@@ -4,7 +4,7 @@
 #
 #   ./run.sh --corpus_dir /data/CORPUS     everything; again: only what is missing or changed
 #   ./run.sh --stage codec                 from a stage on; --list prints them, --dry_run what they would cost
-#   ./run.sh --codec exp/my_codec         with a codec of yours: the stages that would train it are not needed
+#   ./run.sh --codec exp/my_codec          with a codec of yours: the stages that would train it are not needed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./path.sh
