@@ -7,6 +7,8 @@ A diarizer is anything with ``diarizer(wav, fs) -> list[SpeakerTurn]`` and a ``n
   Resemblyzer embeddings of short windows, agglomerative clustering, and a Viterbi pass that places the changes.
   Overlapped speech goes to the louder speaker only.
 - ``pyannote``: a pipeline of pyannote.audio (annotate/pyannote.py).
+
+``given`` takes the turns of the corpus's own ``rttm``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -195,6 +197,24 @@ def diarize_files(data: DataDir, files: Iterable[str], diarizer: Diarizer) -> tu
                 speaker = f"{file}-{turn.speaker}" if diarizer.mixes else group[0]
                 turns.append(Turn(file, channel, turn.start, turn.end - turn.start, speaker))
     return turns, rejected
+
+
+def given_turns(data: DataDir, files: Iterable[str]) -> tuple[list[Turn], list[tuple[str, str]]]:
+    """The turns of the corpus's own ``rttm``; recordings of files without any are rejected.
+
+    Raises:
+        AudiolmError: the corpus has no ``rttm``.
+    """
+    if not data.rttm:
+        raise AudiolmError(
+            f"{data.path} has no turns in an rttm, which --backend given takes them from: diarize with channels, "
+            "embedded or pyannote"
+        )
+    wanted, recos_of = set(files), files_of(data)
+    turns = [turn for turn in data.rttm if turn.file in wanted]
+    silent = sorted(wanted - {turn.file for turn in turns})
+    reason = "no turn of the corpus's rttm is in this file"
+    return turns, [(reco, reason) for file in silent for reco in recos_of[file]]
 
 
 def _mix(data: DataDir, recos: Sequence[str]) -> tuple[np.ndarray, int]:

@@ -8,6 +8,7 @@ rejected.tsv.
 """
 
 import argparse
+from functools import partial
 
 from audiolm.commands.arrays import add_array_options, job_device
 
@@ -15,7 +16,7 @@ from audiolm.commands.arrays import add_array_options, job_device
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     add_array_options(parser)
-    parser.add_argument("--backend", default="embedded", help="channels, embedded or pyannote")
+    parser.add_argument("--backend", default="embedded", help="channels, embedded, pyannote, or given")
     parser.add_argument("--model", help="pipeline of pyannote.audio: its folder or hub id")
     parser.add_argument("--num_speakers", type=int, help="speakers of a file, if known; else they are counted")
     parser.add_argument(
@@ -29,18 +30,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Diarize this job's share of every set."""
-    from audiolm.annotate.diarize import diarize_files, files_of, make_diarizer
+    from audiolm.annotate.diarize import diarize_files, files_of, given_turns, make_diarizer
     from audiolm.annotate.separate import write_part
     from audiolm.annotate.sources import widest
     from audiolm.data.datadir import DataDir, share
     from audiolm.data.tables import write_rttm
     from audiolm.data.tools import write_rejected
 
-    diarizer = make_diarizer(args.backend, args.num_speakers, args.model, job_device(args.job))
+    if args.backend == "given":
+        find = given_turns
+    else:
+        diarizer = make_diarizer(args.backend, args.num_speakers, args.model, job_device(args.job))
+        find = partial(diarize_files, diarizer=diarizer)
     for name in args.sets:
         data = widest(args.dir, name, 16000, args.allow_pipes)
         files = share(list(files_of(data)), args.job, args.num_jobs)
-        turns, rejected = diarize_files(data, files, diarizer)
+        turns, rejected = find(data, files)
         dump = args.dir / "dump" / name
         if args.streams:
             write_part(DataDir.read(dump / "audio"), files, turns, dump / "streams", args.seed, args.job)

@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--temperature", type=float, default=0.8, help="of codes in conversations")
     parser.add_argument("--text_temperature", type=float, default=0.7, help="of text in conversations")
-    parser.add_argument("--tts_temperature", type=float, default=0.6, help="of codes and pauses in tts")
+    parser.add_argument("--tts_temperature", type=float, default=0.6, help="of codes in tts")
+    parser.add_argument(
+        "--tts_text_temperature", type=float, help="of the times of words in tts (default: --tts_temperature)"
+    )
     parser.add_argument(
         "--tts_acoustic_temperature", type=float, help="of the acoustic levels in tts (default: --tts_temperature)"
     )
@@ -76,7 +79,8 @@ def run(args: argparse.Namespace) -> None:
     )
     voice = Sampling(args.tts_temperature, args.top_k)
     acoustic = voice if args.tts_acoustic_temperature is None else Sampling(args.tts_acoustic_temperature, args.top_k)
-    say = Drawing(voice, voice, args.seed, args.batch, args.guidance, acoustic)
+    pauses = voice if args.tts_text_temperature is None else Sampling(args.tts_text_temperature, args.top_k)
+    say = Drawing(voice, pauses, args.seed, args.batch, args.guidance, acoustic)
     pacing = SpeakConfig(round(args.max_pause * rate), args.pad_bonus, args.pad_share)
     user = args.user == "given"
     modes = {

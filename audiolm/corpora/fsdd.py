@@ -1,7 +1,7 @@
 """Free Spoken Digit Dataset -> Kaldi data directories of digit strings, with speakers held out.
 
 The corpus (Jackson et al., github.com/Jakobovski/free-spoken-digit-dataset, CC BY-SA 4.0) is single digits of six
-people, 8 kHz, ``recordings/<digit>_<speaker>_<take>.wav``. A recording here is a string of 3 to 8 takes of one speaker,
+people, 8 kHz, ``recordings/<digit>_<speaker>_<take>.wav``. A recording here is a string of a few takes of one speaker,
 joined with random gaps; or, with two sides, several such strings in turn with another speaker's on the other channel.
 Where each take lies is known to the sample: ``ctm``, ``rttm``, ``segments`` and ``text`` are exact.
 
@@ -32,7 +32,6 @@ from audiolm.jobs.progress import progress
 URL = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 NAME = re.compile(r"([0-9])_([a-z]+)_(\d+)\.wav")
-LENGTHS = (3, 8)  # digits of a string
 GAP = (0.08, 0.5)  # seconds between two digits of a string
 PAUSE = (0.3, 1.0)  # seconds before, between and after strings
 STRINGS = {1: 1, 2: 4}  # strings of a file, by sides
@@ -132,11 +131,13 @@ def cut(wav: np.ndarray, level: np.ndarray, floor: float, fs: int) -> np.ndarray
     return wav[loud[0] * frame : (loud[-1] + 1) * frame]
 
 
-def draw_strings(voice: Voice, rng: np.random.Generator) -> Iterator[list[tuple[int, np.ndarray]]]:
-    """Endless strings of takes; every take is used once before any is used again."""
+def draw_strings(
+    voice: Voice, rng: np.random.Generator, lengths: tuple[int, int]
+) -> Iterator[list[tuple[int, np.ndarray]]]:
+    """Endless strings of ``lengths`` (least, most) takes; every take is used once before any is used again."""
     queue: list[int] = []
     while True:
-        length = int(rng.integers(LENGTHS[0], LENGTHS[1] + 1))
+        length = int(rng.integers(lengths[0], lengths[1] + 1))
         while len(queue) < length:
             queue += rng.permutation(len(voice.takes)).tolist()
         yield [voice.takes[index] for index in queue[:length]]
@@ -195,6 +196,7 @@ def make_set(
     seed: int,
     sides: int = 1,
     speeds: tuple[float, ...] = (1.0,),
+    lengths: tuple[int, int] = (3, 8),
 ) -> DataDir:
     """Write a set of about ``seconds`` of audio from takes of its speakers: ``wav/*.flac`` and the tables.
 
@@ -202,13 +204,14 @@ def make_set(
         sides: 1, a file is one string; 2, a file has two channels whose speakers take turns (two speakers of the set
             where it has two).
         speeds: a side is spoken at one of these speeds, drawn at random.
+        lengths: least and most digits of a string.
     """
     by_speaker = defaultdict(list)
     for take in takes:
         by_speaker[take.speaker].append(take)
     voices = {(name, speed): load_voice(own, speed) for name, own in sorted(by_speaker.items()) for speed in speeds}
     rng = np.random.default_rng([seed, *directory.name.encode()])
-    queues = {key: draw_strings(voice, rng) for key, voice in voices.items()}
+    queues = {key: draw_strings(voice, rng, lengths) for key, voice in voices.items()}
     names, data, written = sorted(by_speaker), DataDir(rttm=[], ctm=[]), 0.0
     for index in progress(itertools.count(), desc=f"strings for {directory.name}"):
         if written >= seconds:
@@ -276,6 +279,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hours", type=float, default=1.0, help="of training audio")
     parser.add_argument("--eval_minutes", type=float, default=5.0, help="of audio in each other set")
     parser.add_argument("--sides", type=int, choices=sorted(STRINGS), default=1, help="channels (speakers) of a file")
+    parser.add_argument("--digits", type=int, nargs=2, default=[3, 8], metavar=("LEAST", "MOST"), help="in a string")
     parser.add_argument("--speeds", type=float, nargs="+", default=[0.9, 1.0, 1.1], help="of training speech")
     parser.add_argument("--dev_speakers", nargs="+", default=["yweweler"], help="held out for dev")
     parser.add_argument("--test_speakers", nargs="+", default=["theo"], help="held out for test")
@@ -286,11 +290,13 @@ def prepare(args: argparse.Namespace) -> None:
     """Make the three sets."""
     if len(args.sets) != 3:
         raise AudiolmError(f"--sets {' '.join(args.sets)}: expected three names, of train, dev and test")
+    if not 1 <= args.digits[0] <= args.digits[1]:
+        raise AudiolmError(f"--digits {args.digits[0]} {args.digits[1]}: expected the least and the most, 1 or more")
     takes = find_takes(args.corpus_dir)
     sets = speakers_of_sets(takes, args.dev_speakers, args.test_speakers)
     for number, (name, speakers) in enumerate(zip(args.sets, sets, strict=True)):
         seconds = 60 * args.eval_minutes if number else 3600 * args.hours
         speeds = (1.0,) if number else tuple(args.speeds)
         own = [take for take in takes if take.speaker in speakers]
-        data = make_set(args.dir / "data" / name, own, seconds, args.seed, args.sides, speeds)
+        data = make_set(args.dir / "data" / name, own, seconds, args.seed, args.sides, speeds, tuple(args.digits))
         print(f"{name}: {len(data.wav)} recordings of {', '.join(speakers)}, {len(data.ctm)} digits")

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from audiolm.errors import AudiolmError
 from audiolm.lm.embedding import StreamEmbedding
@@ -49,8 +50,8 @@ class LevelLinear(nn.Module):
         nn.init.normal_(self.weight, std=gain * inputs**-0.5)
 
     def forward(self, x: Tensor, level: int | None = None) -> Tensor:
-        """All levels, [K, N, inputs]; or one ``level`` alone, [N, inputs] -> [N, outputs]."""
-        return torch.bmm(x, self.weight) if level is None else x @ self.weight[level]
+        """The first K levels, [K, N, inputs]; or one ``level`` alone, [N, inputs] -> [N, outputs]."""
+        return torch.bmm(x, self.weight[: len(x)]) if level is None else x @ self.weight[level]
 
 
 class DepthLayer(nn.Module):
@@ -113,8 +114,8 @@ class DepthTransformer(nn.Module):
         self.layers = nn.ModuleList(DepthLayer(levels, config) for _ in range(config.layers))
         self.heads = LevelLinear(levels, config.dim, codebook_size)
 
-    def forward(self, state: Tensor, tokens: Tensor) -> Tensor:
-        """Logits of all levels, teacher-forced.
+    def forward(self, state: Tensor, tokens: Tensor, levels: int | None = None) -> Tensor:
+        """Logits of the first ``levels`` levels, or of all, teacher-forced.
 
         Args:
             state: [N, temporal_dim].
@@ -123,8 +124,10 @@ class DepthTransformer(nn.Module):
         Returns:
             [levels, N, codebook_size].
         """
-        x = self.state_proj(state).view(len(state), self.levels, -1).transpose(0, 1)  # [K, N, dim]
-        x = x + torch.stack([embed(tokens[:, k, None]) for k, embed in enumerate(self.embeddings)])
+        levels = levels or self.levels
+        x = F.linear(state, self.state_proj.weight[: levels * self.config.dim])
+        x = x.view(len(state), levels, -1).transpose(0, 1)  # [K, N, dim]
+        x = x + torch.stack([embed(tokens[:, k, None]) for k, embed in enumerate(self.embeddings[:levels])])
         for layer in self.layers:
             x = layer(x)
         return self.heads(x)

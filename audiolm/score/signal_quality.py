@@ -4,24 +4,29 @@ Each is measured on utterances, the same ones of the original and of its resynth
 decoded from its semantic level alone, so the difference is what the acoustic levels carry.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
-import torch
 
 from audiolm.data.datadir import DataDir
-from audiolm.encoders.logmel import LogMel
 from audiolm.errors import AudiolmError
+from audiolm.score.parallel import on_all_cores
 from audiolm.score.record import Score, bootstrap_ci
 
 SHORTEST = 0.6  # seconds; PESQ and STOI need some speech
-MOST = 120  # utterances, spread over the set
+MOST = 80  # utterances, spread over the set
 
 Pair = tuple[np.ndarray, np.ndarray]  # original, resynthesis: float32 [samples]
 
 
 def mel_distance(original: np.ndarray, copy: np.ndarray, fs: int) -> float:
     """Mean absolute difference of log-mel frames in dB (64 bands, 25 ms windows every 10 ms, floor at -80 dB)."""
+    import torch
+
+    from audiolm.encoders.logmel import LogMel
+
     mel = LogMel(fs, 64)
     a, b = (mel(torch.from_numpy(np.ascontiguousarray(wav))[None]) for wav in (original, copy))
     return float(10 * (a - b).abs().mean())
@@ -49,6 +54,27 @@ def stoi(original: np.ndarray, copy: np.ndarray, fs: int) -> float:
     return float(measure(original, copy, fs))
 
 
+MEASURES: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
+    "mel_distance": mel_distance,
+    "si_sdr": lambda original, copy, fs: si_sdr(original, copy),
+    "stoi": stoi,
+    "pesq": pesq,
+}
+
+
+def measure(pair: Pair, names: Sequence[str], fs: int) -> list[float]:
+    """The named measures of a pair; not a number where PESQ finds no speech."""
+    from pesq import NoUtterancesError
+
+    values = []
+    for name in names:
+        try:
+            values.append(MEASURES[name](*pair, fs))
+        except NoUtterancesError:
+            values.append(math.nan)
+    return values
+
+
 def pairs(original: DataDir, copy: DataDir, fs: int) -> list[Pair]:
     """Utterances of both directories at ``fs`` Hz, up to MOST spread over the set, the shortest left out.
 
@@ -72,42 +98,36 @@ def score(original: DataDir, copy: DataDir, semantic_only: DataDir, fs: int, dat
 
     PESQ finds no speech in some hopeless or very short clips; their number is in the score's details.
     """
-    from pesq import NoUtterancesError
-
-    measures: list[tuple[str, str, str, str, Callable[[np.ndarray, np.ndarray], float]]] = [
-        ("mel_distance", "dB", "lower", mel_distance.__doc__, lambda a, b: mel_distance(a, b, fs)),
-        ("si_sdr", "dB", "higher", si_sdr.__doc__, si_sdr),
-        ("stoi", "", "higher", stoi.__doc__, lambda a, b: stoi(a, b, fs)),
+    measures: list[tuple[str, str, str, str]] = [
+        ("mel_distance", "dB", "lower", mel_distance.__doc__),
+        ("si_sdr", "dB", "higher", si_sdr.__doc__),
+        ("stoi", "", "higher", stoi.__doc__),
     ]
     if fs in (8000, 16000):
-        measures.append(("pesq", "MOS", "higher", pesq.__doc__, lambda a, b: pesq(a, b, fs)))
-    both = list(zip(pairs(original, copy, fs), pairs(original, semantic_only, fs), strict=True))
+        measures.append(("pesq", "MOS", "higher", pesq.__doc__))
+    both = [*pairs(original, copy, fs), *pairs(original, semantic_only, fs)]
+    values = np.array(on_all_cores(partial(measure, names=[name for name, *_ in measures], fs=fs), both))
+    values = values.reshape(2, -1, len(measures))  # [copy and semantic only, utterances, measures]
+    heard = np.isfinite(values).all(axis=0)  # [utterances, measures]
     scores = []
-    for name, unit, better, doc, measure in measures:
-        values, baselines, failed = [], [], 0
-        for pair, semantic_pair in both:
-            try:
-                value, baseline = measure(*pair), measure(*semantic_pair)
-            except NoUtterancesError:
-                failed += 1
-                continue
-            values.append(value)
-            baselines.append(baseline)
+    for column, (name, unit, better, doc) in enumerate(measures):
+        found = heard[:, column]
+        of_copy, baseline = values[:, found, column]
         scores.append(
             Score(
                 metric=f"codec_{name}",
-                value=float(np.mean(values)),
+                value=float(np.mean(of_copy)),
                 unit=unit,
                 protocol=f"mean over utterances of at least {SHORTEST} s: {doc.splitlines()[0]}",
                 backend=name,
                 checksum=codec,
                 data=data,
-                count=len(values),
-                ci=bootstrap_ci(values),
-                baseline=float(np.mean(baselines)),
+                count=len(of_copy),
+                ci=bootstrap_ci(of_copy.tolist()),
+                baseline=float(np.mean(baseline)),
                 baseline_name="semantic level alone",
                 better=better,
-                details={"no speech found": failed},
+                details={"no speech found": int((~found).sum())},
             )
         )
     return scores

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from audiolm.annotate.diarize import ChannelDiarizer, EmbeddedDiarizer, diarize_files, files_of, make_diarizer
+from audiolm.annotate.diarize import (
+    ChannelDiarizer,
+    EmbeddedDiarizer,
+    diarize_files,
+    files_of,
+    given_turns,
+    make_diarizer,
+)
 from audiolm.annotate.turns import SpeakerTurn
 from audiolm.commands.main import main
 from audiolm.data import audio
@@ -117,6 +124,14 @@ class TestFiles:
         turns, rejected = diarize_files(calls, files_of(calls), ChannelDiarizer(LoudParts()))
         assert turns == [Turn("c1", "1", 0, 2, "c1-A"), Turn("c1", "2", 3, 2, "c1-B"), Turn("c2", "1", 0, 2, "c2-A")]
         assert rejected == [("c2-B", "no speech found by voice activity detection")]
+
+    def test_turns_of_the_corpus(self, calls):
+        with pytest.raises(AudiolmError, match="no turns in an rttm, which --backend given takes them from"):
+            given_turns(calls, ["c1", "c2"])
+        calls.rttm = [Turn("c1", "1", 0, 2, "anna"), Turn("c3", "1", 0, 2, "of another job")]
+        turns, rejected = given_turns(calls, ["c1", "c2"])
+        assert turns == calls.rttm[:1]
+        assert rejected == [(reco, "no turn of the corpus's rttm is in this file") for reco in ("c2-A", "c2-B")]
 
     def test_the_mix_of_all_channels(self, calls):
         # The mix halves every level: speaker 2 of channel B is heard as 1, and A's 1 as 0.5, which rounds to 0.

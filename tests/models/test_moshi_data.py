@@ -6,11 +6,20 @@ import torch
 
 from audiolm.data.tokens import Meta, TokenReader, TokenWriter
 from audiolm.errors import AudiolmError
-from audiolm.models.moshi.data import DataConfig, MixConfig, Recordings, Windows, delayed_input, window_example
+from audiolm.models.moshi.data import (
+    DataConfig,
+    MixConfig,
+    Recordings,
+    Windows,
+    delayed_input,
+    window_example,
+)
 from audiolm.models.moshi.model import ModelConfig
 from audiolm.models.moshi.system import MoshiConfig, MoshiSystem
 from audiolm.streams.delays import delay
 from audiolm.streams.grid import ABSENT
+from audiolm.streams.pauses import shorten_pauses, sounding
+from audiolm.streams.text import NUM_SPECIAL
 from audiolm.train.randomness import Key
 from tests.models.conftest import ENTRIES, LEVELS, RATE, TEXT, model_config
 
@@ -103,6 +112,50 @@ def test_masks_have_their_shares(dump):
     assert not any(e["hidden"][0] for e in masked)
     assert 0.5 < np.mean([(e["tokens"][LAYOUT.user] == ABSENT).all() for e in two]) < 0.8
     assert {int(e["depth_frames"].sum()) for e in masked} == {15}
+
+
+def test_windows_begin_between_words(dump):
+    drawn = windows(dump)
+    text = drawn.recordings.text.read("d1-A")[:, 0]
+    pieces = np.flatnonzero(text >= NUM_SPECIAL)
+    for start in range(55):
+        begun = drawn._between_words("d1-A", start)
+        before = pieces[pieces <= start]
+        inside = len(before) and 0 < start - before[-1] < 6  # half a second of 12.5 frames a second
+        expected = min([before[-1] + 6, *pieces[pieces > start]]) if inside else start
+        assert begun == min(expected, drawn._clip("d1-A", 60))
+    assert drawn._between_words("x", 17) == 17  # has no text
+
+
+def test_depth_frames_prefer_the_sound_of_words(dump):
+    for weight in (1, 20):
+        chosen, spoken = [], []
+        for index in range(200):
+            example = windows(dump, depth_fraction=0.3, depth_speech=weight)(Key(0, index))
+            chosen.append(example["depth_frames"])
+            # Recognition: text is four frames behind the sound; a word sounds for half a second. The last words'
+            # text is beyond the window.
+            spoken.append(np.pad(sounding(example["tokens"][0, 5:], 6, TEXT), (0, 4)))
+        chosen, spoken = np.array(chosen), np.array(spoken)
+        assert (chosen.sum(axis=1) == 9).all()
+        share = spoken[chosen].mean()
+        assert share == pytest.approx(spoken.mean(), abs=0.05) if weight == 1 else share > spoken.mean() + 0.2
+
+
+def test_pauses_are_cut_where_nobody_answers(dump):
+    cut = windows(dump, user_mask=0.5, pause=2)
+    grids = {key: cut.recordings.grid(key, 0, 60, user=False) for key in cut.recordings.keys}
+    dense = {key: shorten_pauses(grid, 6, 2, TEXT) for key, grid in grids.items()}
+    assert any(dense[key].shape[1] < cut.recordings.num_frames(key) for key in dense)
+    whole = [windows(dump, user_mask=0.5)(Key(0, i)) for i in range(100)]
+    for index in range(100):
+        tokens = cut(Key(0, index))["tokens"]
+        assert tokens.shape == (LAYOUT.num_streams, 31)
+        if (tokens[LAYOUT.user] != ABSENT).any():
+            assert (tokens == whole[index]["tokens"]).all()  # somebody answers: time goes on as it did
+        else:
+            row = tokens[1, 1:][tokens[1, 1:] >= 0]  # the first level, not delayed
+            assert any(row.tobytes() in grid[1].tobytes() for grid in dense.values())
 
 
 def test_bad_archives_are_named(dump):

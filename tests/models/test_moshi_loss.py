@@ -39,12 +39,12 @@ def test_codes_loss_by_hand():
             if 0 <= targets[k, n] < 5:
                 total += alphas[k].item() * ce(logits[k, n], int(targets[k, n]))
                 weight += alphas[k].item()
-    assert codes_loss(logits, targets, alphas).item() == pytest.approx(total / weight, rel=1e-5)
+    assert codes_loss([(logits, targets)], alphas).item() == pytest.approx(total / weight, rel=1e-5)
 
 
 def test_nothing_to_learn_from_is_zero():
     logits = torch.randn(2, 3, 5, requires_grad=True)
-    loss = codes_loss(logits, torch.full((2, 3), -1), torch.ones(2)) + text_loss(
+    loss = codes_loss([(logits, torch.full((2, 3), -1))], torch.ones(2)) + text_loss(
         logits[0], torch.full((3,), 5), LossConfig()
     )
     loss.backward()

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
+from audiolm.data import audio
+from audiolm.data.datadir import DataDir
 from audiolm.data.tokens import Meta, TokenWriter
 from audiolm.errors import AudiolmError
-from audiolm.score import codebooks, pad_share
+from audiolm.score import codebooks, pad_share, signal_quality
 from audiolm.score.lm_loss import unigram_loss
 from audiolm.score.signal_quality import mel_distance, pesq, si_sdr, stoi
 from audiolm.text.tokenizer import EPAD, PAD
@@ -52,9 +54,28 @@ def test_mel_distance_of_a_level_change_is_that_change():
     assert mel_distance(noise, noise / 2, 8000) == pytest.approx(6.02, abs=0.05)
 
 
-def test_speech_in_noise_is_worse_speech(shared_data):
-    from audiolm.data import audio
+def test_scores_of_a_set_stand_beside_the_semantic_level_alone(tmp_path):
+    """Three noises of a second; the copy is at half the level, the semantic one at a quarter, and one is silent."""
+    rng, sets = np.random.default_rng(0), {}
+    wavs = {f"u{i}": rng.normal(0, 0.1, 8000).astype(np.float32) * (rng.random(8000) < 0.5) for i in range(3)}
+    for name, gain in (("original", 1), ("copy", 1 / 2), ("semantic", 1 / 4)):
+        data = DataDir(reco2dur={utt: 1.0 for utt in wavs}, path=tmp_path / name)
+        for utt, wav in wavs.items():
+            data.wav[utt] = str(tmp_path / name / f"{utt}.wav")
+            audio.write(data.wav[utt], wav * gain * (utt != "u2" or name == "original"), 8000)
+        data.write(tmp_path / name)
+        sets[name] = DataDir.read(tmp_path / name)
+    scores = {score.metric: score for score in signal_quality.score(*sets.values(), 8000, "test", "0" * 16)}
+    assert set(scores) == {"codec_mel_distance", "codec_si_sdr", "codec_stoi", "codec_pesq"}
+    mel = scores["codec_mel_distance"]
+    assert mel.count == 3 and mel.baseline > mel.value > 0
+    by_hand = [mel_distance(wavs[utt], wavs[utt] / 2 * (utt != "u2"), 8000) for utt in wavs]
+    assert mel.value == pytest.approx(np.mean(by_hand), abs=0.05)
+    heard = scores["codec_pesq"]
+    assert heard.count + heard.details["no speech found"] == 3
 
+
+def test_speech_in_noise_is_worse_speech(shared_data):
     wav = audio.read(str(next((shared_data / "librispeech_train_clean_100").rglob("*.flac"))), fs=8000)[: 4 * 8000]
     noise = np.random.default_rng(0).normal(0, 1, len(wav)).astype(np.float32)
     noisy = [wav + level * noise for level in (0.003, 0.03)]

@@ -13,8 +13,12 @@ from audiolm.errors import AudiolmError
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.streams.delays import delay
 from audiolm.streams.grid import ABSENT, GridLayout, build_grid
+from audiolm.streams.pauses import shorten_pauses, sounding
+from audiolm.streams.text import NUM_SPECIAL
 from audiolm.train.randomness import Key
 from audiolm.train.system import Examples
+
+WORD = 0.5  # seconds from a word's start that are counted as its sound
 
 
 @dataclass
@@ -30,6 +34,10 @@ class MixConfig:
             (not in the paper: it makes a small TTS model look at its text instead of going on from its own sound).
         depth_fraction: share of frames on which the depth transformer is trained (1 in the paper). It is most of the
             cost of small models, and where codes are given, as in recognition, little depends on it.
+        depth_speech: how many times likelier those are to be frames of the main speaker's words than others (1 in the
+            paper). In a dialogue a speaker is silent most of the time, and silence is soon learnt.
+        pause: in sequences without the user, longer pauses of the main speaker are cut to so many frames (not in the
+            paper); 0 = none are.
     """
 
     weight: float = 1.0
@@ -38,6 +46,8 @@ class MixConfig:
     user_mask: float = 0.0
     own_input_mask: float = 0.0
     depth_fraction: float = 1.0
+    depth_speech: float = 1.0
+    pause: int = 0
 
 
 @dataclass
@@ -170,9 +180,13 @@ def delayed_input(layout: GridLayout, grid: np.ndarray, delays: list[int]) -> np
 class Windows(Examples):
     """Windows of ``config.frames`` frames; an epoch takes each part of each recording about once.
 
-    A recording of F frames is cut into ⌈F / frames⌉ windows, each moved at random by up to half its length. Windows
-    that meet a frequent segment (audiolm.data.duplicates) are left out, or not moved where only the move meets one.
+    A recording of F frames is cut into ⌈F / frames⌉ windows, each moved at random by up to half its length, and on to
+    the next frame between two words of the main speaker. Windows that meet a frequent segment (audiolm.data.duplicates)
+    are left out, or not moved where only the move meets one. A window whose pauses are cut is read from `SPAN` times as
+    many frames.
     """
+
+    SPAN = 2
 
     def __init__(self, config: DataConfig, model: ModelConfig):
         self.config, self.model = config, model
@@ -183,6 +197,7 @@ class Windows(Examples):
         self.shares = np.cumsum(weights) / weights.sum()
         # The longest delay is part of a recording: with its sound over, delayed text still comes.
         self.tail = max(max(model.delays(name)) for name in self.tasks)
+        self.word = round(WORD * self.recordings.codes.meta.frame_rate)
         self.windows = [
             (key, start)
             for key in self.recordings.keys
@@ -192,15 +207,26 @@ class Windows(Examples):
         if not self.windows:
             raise AudiolmError(f"every window of {config.train} meets a frequent segment: shorten data.frames")
 
-    def _clip(self, name: str, start: int) -> int:
-        """The nearest place in a recording at which a window may begin."""
-        latest = max(0, self.recordings.num_frames(name) + self.tail - self.config.frames)
+    def _clip(self, name: str, start: int, span: int = 1) -> int:
+        """The nearest place in a recording at which a window may begin that is read from ``span`` times its frames."""
+        latest = max(0, self.recordings.num_frames(name) + self.tail - span * self.config.frames)
         return min(max(start, 0), latest, self.recordings.num_frames(name) - 1)
 
-    def _frequent(self, name: str, start: int) -> bool:
+    def _frequent(self, name: str, start: int, span: int = 1) -> bool:
         rate, partner = self.recordings.codes.meta.frame_rate, self.recordings.users.get(name)
-        times = start / rate, (start + self.config.frames) / rate
+        times = start / rate, (start + span * self.config.frames) / rate
         return self.frequent.meets(name, *times) or (partner is not None and self.frequent.meets(partner, *times))
+
+    def _between_words(self, name: str, start: int) -> int:
+        """The first frame from ``start`` on that is not inside a word: a window whose first sound has no text would
+        teach to speak before there is any.
+        """
+        if name not in self.recordings.text:
+            return start
+        before, end = min(start, self.word - 1), min(start + self.word, self.recordings.num_frames(name))
+        text = self.recordings.text.read(name, start - before, end)[:, 0]
+        inside = sounding(text, self.word, self.model.text_vocab) & (text < NUM_SPECIAL)
+        return self._clip(name, start + int(np.argmin(inside[before:])))
 
     def __call__(self, key: Key) -> dict[str, np.ndarray]:
         """:func:`window_example`'s tokens and task; ``text_weight``; and bool [frames]: ``hidden``, input frames whose
@@ -210,14 +236,25 @@ class Windows(Examples):
         task = self.tasks[int(np.searchsorted(self.shares, key.rng("task").random(), side="right"))]
         mix, frames = self.config.mix[task], self.config.frames
         masks = key.rng("masks").random(2)
-        moved = self._clip(name, start + int(key.rng("crop").integers(-frames // 2, frames // 2 + 1)))
-        start = self._clip(name, start) if self._frequent(name, moved) else moved
-        example = window_example(
-            self.recordings, self.model, task, name, start, frames, masks[0] >= mix.text_mask, masks[1] >= mix.user_mask
-        )
+        text, user = masks[0] >= mix.text_mask, masks[1] >= mix.user_mask
+        span, pause = (self.SPAN, mix.pause) if mix.pause and not user else (1, 0)
+        moved = self._clip(name, start + int(key.rng("crop").integers(-frames // 2, frames // 2 + 1)), span)
+        moved = self._between_words(name, moved)
+        if self._frequent(name, moved, span):
+            moved, span, pause = self._clip(name, start), 1, 0
+        grid = self.recordings.grid(name, moved, moved + span * frames, user=user)
+        if pause:
+            grid = shorten_pauses(grid, self.word, pause, self.model.text_vocab)[:, :frames]
+            grid = np.pad(grid, ((0, 0), (0, frames - grid.shape[1])), constant_values=ABSENT)
+        sound = np.pad(sounding(grid[0], self.word, self.model.text_vocab), (self.model.delays(task)[1], 0))[:frames]
+        if not text:
+            grid[0] = ABSENT
+        example = delayed_example(self.model, task, grid)
         hidden = key.rng("own input").random(frames) < mix.own_input_mask
         hidden[0] = False  # the start token is no sound
-        depth_frames = key.rng("depth frames").permutation(frames) < round(mix.depth_fraction * frames)
+        # The n largest of u^(1/w) are a draw of n without replacement, weighted by w (Efraimidis and Spirakis 2006).
+        races = key.rng("depth frames").random(frames) ** np.where(sound, 1 / mix.depth_speech, 1.0)
+        depth_frames = races.argsort().argsort() >= frames - round(mix.depth_fraction * frames)
         text_weight = np.float32(mix.text_weight)
         return {**example, "text_weight": text_weight, "hidden": hidden, "depth_frames": depth_frames}
 
@@ -232,13 +269,17 @@ def window_example(
     text: bool = True,
     user: bool = True,
 ) -> dict[str, np.ndarray]:
-    """One delayed sequence.
+    """One delayed sequence of a recording's frames from ``start`` on (:func:`delayed_example`)."""
+    return delayed_example(model, task, recordings.grid(key, start, start + frames, text, user))
+
+
+def delayed_example(model: ModelConfig, task: str, grid: np.ndarray) -> dict[str, np.ndarray]:
+    """A grid [S, frames] as a model is trained on it.
 
     Returns:
         ``tokens`` int64 [S, 1 + frames] (:func:`delayed_input`) and ``task``, the row of its embedding.
     """
-    grid = recordings.grid(key, start, start + frames, text, user)
-    tokens = delayed_input(model.layout, grid, model.delays(task))[:, : 1 + frames]
+    tokens = delayed_input(model.layout, grid, model.delays(task))[:, : 1 + grid.shape[1]]
     return {"tokens": tokens, "task": np.int64(model.task_index(task))}
 
 

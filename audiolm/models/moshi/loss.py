@@ -1,5 +1,6 @@
 """Moshi's training loss (section 4.4): CE(text) + Σₖ αₖ CE(codesₖ) / Σₖ αₖ."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,16 +45,19 @@ def text_loss(logits: Tensor, targets: Tensor, config: LossConfig, scale: Tensor
     return (cross_entropy(logits, targets) * weights * scale).sum() / total.clamp(min=1e-8)
 
 
-def codes_loss(logits: Tensor, targets: Tensor, alphas: Tensor) -> Tensor:
-    """Σₖ αₖ CE(codesₖ) / Σₖ αₖ over all targets, a scalar.
+def codes_loss(parts: Sequence[tuple[Tensor, Tensor]], alphas: Tensor) -> Tensor:
+    """Σₖ αₖ CE(codesₖ) / Σₖ αₖ over all targets of all parts, a scalar.
 
     Args:
-        logits: [K, N, V].
-        targets: int64 [K, N]; outside 0 … V - 1 = not a target.
-        alphas: [K].
+        parts: (logits [K, N, V], targets int64 [K, N]) each, of the first K levels; targets outside 0 … V - 1 are none.
+        alphas: [≥ K].
     """
-    weights = alphas[:, None] * ((targets >= 0) & (targets < logits.shape[-1]))
-    return (cross_entropy(logits, targets) * weights).sum() / weights.sum().clamp(min=1e-8)
+    total = weight = alphas.new_zeros(())
+    for logits, targets in parts:
+        weights = alphas[: len(logits), None] * ((targets >= 0) & (targets < logits.shape[-1]))
+        total = total + (cross_entropy(logits, targets) * weights).sum()
+        weight = weight + weights.sum()
+    return total / weight.clamp(min=1e-8)
 
 
 def level_weights(levels: int, predicted: int, config: LossConfig) -> Tensor:

@@ -105,10 +105,20 @@ class MoshiSystem(System):
         text = text_loss(text_logits, targets[:, 0], self.config.loss, batch["text_weight"][:, None])
 
         trained = batch["depth_frames"]
-        frames = targets.transpose(1, 2)[trained]  # [N, S]
-        logits = self.model.depth(states[trained], frames)  # [K, N, V]
-        codes = codes_loss(logits, frames[:, 1 : 1 + len(logits)].T, self.alphas)
+        codes = codes_loss(self._code_logits(states[trained], targets.transpose(1, 2)[trained]), self.alphas)
         return {"main": text + codes}, {"text": text.detach(), "codes": codes.detach()}
+
+    def _code_logits(self, states: Tensor, frames: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Logits and targets of frames [N, S]; where nobody is there to answer, of the main speaker's levels alone."""
+        model, layout = self.config.model, self.config.model.layout
+        if model.predicted_levels == model.levels:
+            return [(self.model.depth(states, frames), frames[:, layout.main].T)]
+        answered = (frames[:, layout.user] != ABSENT).any(dim=1)
+        return [
+            (self.model.depth(states[rows], frames[rows], levels), frames[rows, 1 : 1 + levels].T)
+            for rows, levels in ((answered, model.predicted_levels), (~answered, model.levels))
+            if rows.any()
+        ]
 
     def validation_batches(self) -> Iterable[tuple[str, dict[str, Tensor]]]:
         """(task, batch) for every task trained."""

@@ -13,14 +13,17 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./cmd.sh
 
 # Begin configuration.
-hours=6                      # hours of dialogue to make for training
+hours=5                      # hours of dialogue to make for training
 eval_minutes=8               # minutes of dialogue to make for dev, and for test
 data_options="hours eval_minutes seed" # which of these options local/data.sh takes
 fs=8000                      # sample rate of models and of audio made for them (Hz)
 nj=2                         # parts that array stages are cut into
-train_aligner=given          # word times of training and validation: the simulator's own
+train_diarizer=given         # turns of training and validation: the simulator's own
+train_aligner=given          # word times of them: likewise
 codec_init=true              # the embeddings of codes start from the codec's codebooks
-generate_args=(--guidance 2.5 --tts_temperature 0.3 --tts_acoustic_temperature 0 --num_tts 150) # held to the text
+# Speech is held to its text, and words of one utterance follow each other.
+generate_args=(--guidance 2.5 --tts_temperature 0.3 --tts_acoustic_temperature 0 --tts_text_temperature 0.6 --max_pause 0.5
+  --num_tts 150)
 # End configuration.
 
 . ./dialogue.sh

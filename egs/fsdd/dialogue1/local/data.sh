@@ -11,7 +11,8 @@ corpus_dir=               # a copy of the corpus: the folder above its recording
 hours=1                   # of train: the same takes in ever new strings
 eval_minutes=5            # of dev and of test
 sides=1                   # 1: a recording is one string; 2: two channels that take turns
-speeds="0.9 1.0 1.1"      # of speech in train
+digits="2 4"              # least and most in a string
+speeds="0.8 0.9 1.0 1.12 1.25" # of speech in train: four speakers sound like more
 dev_speakers=yweweler     # speakers of dev (its accent is also in train)
 test_speakers=theo        # speakers of test (likewise)
 seed=0                    # of every random choice
@@ -39,9 +40,9 @@ if [[ -z $corpus_dir ]]; then
   fi
 fi
 
-# shellcheck disable=SC2086 # sets, speeds and speakers are lists of words
+# shellcheck disable=SC2086 # sets, digits, speeds and speakers are lists of words
 audiolm corpus fsdd --corpus_dir "$corpus_dir" --dir "$dir" --sets $sets --hours "$hours" \
-  --eval_minutes "$eval_minutes" --sides "$sides" --speeds $speeds --dev_speakers $dev_speakers \
+  --eval_minutes "$eval_minutes" --sides "$sides" --digits $digits --speeds $speeds --dev_speakers $dev_speakers \
   --test_speakers $test_speakers --seed "$seed"
 # shellcheck disable=SC2086
 for set in $sets; do audiolm datadir validate "$dir/data/$set"; done

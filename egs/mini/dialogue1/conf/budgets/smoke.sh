@@ -3,6 +3,6 @@
 hours=0.2
 eval_minutes=1
 recognizer_args+=(--trainer.max_steps 20 --trainer.save_every 5)
-codec_args+=(--trainer.max_steps 20 --trainer.save_every 5)
+codec_args+=(--trainer.max_steps 20 --trainer.save_every 5 --discriminator_start 5 --adversarial_start 10)
 textlm_args+=(--trainer.max_steps 20 --trainer.save_every 5)
 lm_args+=(--trainer.max_steps 20 --trainer.save_every 5)
