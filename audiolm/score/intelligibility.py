@@ -107,7 +107,9 @@ def score_speech(
     references = {item["id"]: item["text"] for item in items}
     if not references:
         raise AudiolmError(f"{generated}: nothing was spoken; run the stage 'generate' with mode tts")
-    utts = choose(original, min(len(text.split()) for text in references.values()))
+    least = min(len(text.split()) for text in references.values())
+    utts = [utt for utt in choose(original) if len(original.text[utt].split()) >= least]  # heard as originals already
+    utts = utts or choose(original, least)
     scores = []
     sounds = [spoken.audio(reco, fs=fs) for reco in references]
     for judge in judges:
