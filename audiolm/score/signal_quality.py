@@ -70,7 +70,7 @@ def measure(pair: Pair, names: Sequence[str], fs: int) -> list[float]:
     for name in names:
         try:
             values.append(MEASURES[name](*pair, fs))
-        except NoUtterancesError:
+        except (NoUtterancesError, ValueError):  # the latter where one of the two is all zeros
             values.append(math.nan)
     return values
 
