@@ -1,10 +1,10 @@
 """Find who speaks when in dump/<set>/audio; write dump/<set>/diarize/rttm (stage 3).
 
 --backend channels takes every channel as one speaker's; embedded and pyannote (a pipeline of pyannote.audio, --model)
-find the speakers in the mix of a file's channels (one microphone). With --streams, recordings of one microphone become
-two: one speaker, drawn at random, and everybody else, in dump/<set>/streams. Each job takes a block of the files;
-`audiolm merge --kind diarize` joins the parts. Recordings that cannot be read or in which nobody speaks go to
-rejected.tsv.
+find the speakers in the mix of a file's channels (one microphone); given takes the corpus's own rttm. With --streams,
+recordings of one microphone become two: one speaker, drawn at random, and everybody else, in dump/<set>/streams. Each
+job takes a block of the files; `audiolm merge --kind diarize` joins the parts. Recordings that cannot be read or in
+which nobody speaks go to rejected.tsv.
 """
 
 import argparse
