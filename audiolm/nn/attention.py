@@ -27,12 +27,14 @@ class Context:
             beyond ``causal``.
         causal: queries see no later key (only where ``mask`` is None: masks already say so).
         slots: with a cache, int64 [B, T], the ring index of each new frame.
+        window: offline and causal, without ``mask``: a query sees itself and the ``window - 1`` keys before it.
     """
 
     rotary: tuple[Tensor, Tensor] | None
     mask: Tensor | None
     causal: bool
     slots: Tensor | None = None
+    window: int | None = None
 
 
 class Attention(nn.Module):
@@ -59,7 +61,11 @@ class Attention(nn.Module):
             ring.values[rows, context.slots] = values.to(ring.values.dtype)
             keys, values = ring.keys.to(queries.dtype), ring.values.to(queries.dtype)
         dropout = self.dropout if self.training else 0.0
-        attended = attend(*(y.transpose(1, 2) for y in (queries, keys, values)), context.mask, context.causal, dropout)
+        inputs = [y.transpose(1, 2) for y in (queries, keys, values)]
+        if context.window is None:
+            attended = attend(*inputs, context.mask, context.causal, dropout)
+        else:
+            attended = attend_in_window(*inputs, context.window, dropout)
         return self.out_proj(attended.transpose(1, 2).reshape(batch, frames, dim))
 
 
@@ -88,6 +94,34 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, c
         dropout_p=dropout,
         enable_gqa=keys.shape[1] != queries.shape[1],
     )
+
+
+def attend_in_window(queries: Tensor, keys: Tensor, values: Tensor, window: int, dropout: float) -> Tensor:
+    """:func:`attend` where a query sees itself and the ``window - 1`` keys before it, in time and memory linear in T.
+
+    Queries go in blocks of ``window``: each block needs the keys of its own and of the block before it only.
+    """
+    frames = queries.shape[2]
+    whole = [F.pad(y, (0, 0, 0, -frames % window)) for y in (queries, keys, values)]
+    first = attend(*(y[:, :, :window] for y in whole), None, True, dropout)
+    blocks = whole[0].shape[2] // window - 1
+    place = torch.arange(2 * window, device=queries.device)
+    distance = place[window:, None] - place  # [queries, keys]
+    mask = (distance >= 0) & (distance < window)
+
+    def fold(y: Tensor) -> Tensor:
+        """[B, heads, blocks, length, head_dim] -> [B * blocks, heads, length, head_dim]"""
+        return y.transpose(1, 2).flatten(0, 1)
+
+    later = attend(
+        fold(whole[0][:, :, window:].unflatten(2, (blocks, window))),
+        *(fold(y.unfold(2, 2 * window, window).mT) for y in whole[1:]),
+        mask,
+        False,
+        dropout,
+    )
+    later = later.unflatten(0, (-1, blocks)).transpose(1, 2).flatten(2, 3)
+    return torch.cat((first, later), dim=2)[:, :, :frames]
 
 
 def _attend_by_products(

@@ -148,10 +148,13 @@ class Transformer(nn.Module):
 
     def _offline_context(self, x: Tensor) -> Context:
         positions = torch.arange(x.shape[1], device=x.device)
-        mask = None
-        if self.config.context is not None and x.shape[1] > self.config.context:
-            distance = positions[:, None] - positions  # [queries, keys]
-            mask = (distance >= 0) & (distance < self.config.context)
+        window = self.config.context
+        if window is None or x.shape[1] <= window:
+            return Context(self._rotary(positions), None, self.config.causal)
+        if x.shape[1] > 3 * window:  # blocks of a window pay from here on
+            return Context(self._rotary(positions), None, self.config.causal, window=window)
+        distance = positions[:, None] - positions  # [queries, keys]
+        mask = (distance >= 0) & (distance < window)
         return Context(self._rotary(positions), mask, self.config.causal)
 
     def _cached_context(self, x: Tensor, cache: "TransformerCache") -> Context:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from audiolm.errors import AudiolmError
-from audiolm.nn.attention import _attend_by_products, attend
+from audiolm.nn.attention import _attend_by_products, attend, attend_in_window
 from audiolm.nn.norms import RMSNorm
 from audiolm.nn.rope import rotary_table, rotate
 from audiolm.nn.transformer import Transformer, TransformerConfig
@@ -160,6 +160,23 @@ def test_impossible_shapes_are_named():
         TransformerConfig(context=0)
     with pytest.raises(AudiolmError, match="context"):
         make().make_cache(1)
+
+
+@pytest.mark.parametrize("frames", [8, 9, 15, 16, 23])
+@pytest.mark.parametrize("kv_heads", [2, 4])
+def test_attention_in_a_window_equals_the_masked_one(frames, kv_heads):
+    generator = torch.Generator().manual_seed(0)
+    queries, keys, values = (
+        torch.randn(2, count, frames, 8, generator=generator, requires_grad=True) for count in (4, kv_heads, kv_heads)
+    )
+    mask = torch.ones(frames, frames).tril().triu(-3).bool()
+    outputs = [
+        attend_in_window(queries, keys, values, 4, 0.0),
+        attend(queries, keys, values, mask, False, 0.0),
+    ]
+    torch.testing.assert_close(*outputs)
+    gradients = [torch.autograd.grad(y.square().sum(), (queries, keys, values)) for y in outputs]
+    torch.testing.assert_close(*gradients)
 
 
 @pytest.mark.parametrize(
