@@ -52,7 +52,8 @@ class WhisperTimestamped:
         except (AssertionError, IndexError, ValueError) as error:  # its checks of its own alignment are assertions
             return Failure(f"whisper-timestamped failed: {error or type(error).__name__}")
         words = [word for segment in found["segments"] for word in segment.get("words", ())]
-        return [TimedWord(word["text"], word["start"], word["end"], word["confidence"]) for word in words]
+        end = len(wav) / self.fs
+        return [TimedWord(word["text"], *within(word["start"], word["end"], end), word["confidence"]) for word in words]
 
 
 class WhisperBatched:
@@ -80,9 +81,15 @@ class WhisperBatched:
         words = []
         for chunk in chunks:
             start, stop = chunk["timestamp"]
-            start = min(end if start is None else start, end)
-            words.append(TimedWord(chunk["text"], start, max(start, min(end if stop is None else stop, end))))
+            times = within(end if start is None else start, end if stop is None else stop, end)
+            words.append(TimedWord(chunk["text"], *times))
         return words
+
+
+def within(start: float, stop: float, end: float) -> tuple[float, float]:
+    """A word's times, none beyond ``end``: Whisper fills its input up to 30 s with silence and may hear words there."""
+    start = min(start, end)
+    return start, max(start, min(stop, end))
 
 
 def load_openai(model: str, device: str = "cpu"):
@@ -141,6 +148,8 @@ def _transformers_pipeline(model: str, device: str):
             f"{folder} names no alignment_heads in generation_config.json, which word times need: use one of "
             "openai's models, or --backend whisper_timestamped, which does without"
         )
+    if processor.tokenizer.pad_token is None:  # openai's have one; batches need it
+        processor.tokenizer.pad_token = processor.tokenizer.eos_token
     return transformers.pipeline(
         "automatic-speech-recognition",
         model=whisper,

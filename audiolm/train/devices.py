@@ -1,5 +1,6 @@
 """Where a run computes and in which precision: one Lightning Fabric for CPU, GPU and DDP."""
 
+import gc
 import logging
 import os
 import sys
@@ -52,6 +53,17 @@ def make_fabric(config: TrainerConfig) -> "Fabric":
     )
     fabric.launch()
     return fabric
+
+
+def leave_group(fabric: "Fabric") -> None:
+    """End the processes' group when all have come here, what held on to it first.
+
+    Left to the interpreter's end, one process in several aborted there, and its job failed after a finished training.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        fabric.barrier()
+        gc.collect()  # DDP's module refers to itself
+        torch.distributed.destroy_process_group()
 
 
 def cluster(config: TrainerConfig, environment: Mapping[str, str]) -> list["ClusterEnvironment"]:

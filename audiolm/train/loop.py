@@ -16,7 +16,7 @@ from audiolm.errors import AudiolmError
 from audiolm.train import checkpoint
 from audiolm.train.checkpoint import Checkpoints
 from audiolm.train.config import TrainConfig
-from audiolm.train.devices import choose_accelerator, choose_precision, make_fabric
+from audiolm.train.devices import choose_accelerator, choose_precision, leave_group, make_fabric
 from audiolm.train.ema import EMA
 from audiolm.train.experiment import check_config, finished_step, locked, write_config
 from audiolm.train.loader import batches, key_lists
@@ -49,6 +49,7 @@ def train(run: TrainConfig, exp_dir: str | Path) -> None:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             raise AudiolmError(f"cannot write to {exp_dir}: {error.strerror}; make room and run it again") from error
+    leave_group(fabric)
 
 
 class Trainer:
