@@ -12,6 +12,8 @@ stream and their times) and meta.jsonl (one line an item: where it comes from an
 import argparse
 from pathlib import Path
 
+from audiolm.errors import AudiolmError
+
 MODES = ("continue", "unconditional", "asr", "tts")
 
 
@@ -48,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top_k", type=int, default=0, help="draw among the k likeliest tokens; 0 = all")
     parser.add_argument("--pad_bonus", type=float, default=0.0, help="tts: added to PAD's logit while padding is rare")
     parser.add_argument("--pad_share", type=float, default=0.65, help="tts: share of padding below which it is rare")
+    parser.add_argument(
+        "--tts_levels",
+        type=int,
+        help="tts: decode this many levels of codes, from the first on; the last ones, where the model predicts them "
+        "badly, are noise (default: all)",
+    )
     parser.add_argument("--max_pause", type=float, default=2.0, help="tts: longest pause before a word in seconds")
     parser.add_argument("--batch", type=int, default=64, help="sequences at once")
     parser.add_argument("--seed", type=int, default=0, help="of all draws")
@@ -83,6 +91,9 @@ def run(args: argparse.Namespace) -> None:
     say = Drawing(voice, pauses, args.seed, args.batch, args.guidance, acoustic)
     pacing = SpeakConfig(round(args.max_pause * rate), args.pad_bonus, args.pad_share)
     user = args.user == "given"
+    heard = args.tts_levels
+    if heard is not None and not 1 <= heard <= requests.layout.levels:
+        raise AudiolmError(f"--tts_levels {heard}: expected 1 to {requests.layout.levels}, the levels of {args.lm}")
     modes = {
         "continue": lambda: requests.converse(args.num_continue, args.prompt, args.seconds, talk),
         "unconditional": lambda: requests.imagine(args.num_unconditional, args.seconds, talk),
@@ -97,7 +108,8 @@ def run(args: argparse.Namespace) -> None:
         start = time.perf_counter()
         items = modes[mode]()
         directory = args.lm / "generate" / mode
-        Writer(directory, requests.layout, codec, tokenizer, requests.word_initial).write(items)
+        levels = heard if mode == "tts" else None
+        Writer(directory, requests.layout, codec, tokenizer, requests.word_initial, levels).write(items)
         seconds = sum(item.grid.shape[1] for item in items) / rate
         print(
             f"{mode}: {len(items)} items, {seconds:.0f} s of audio, in {time.perf_counter() - start:.1f} s: {directory}"

@@ -51,13 +51,20 @@ class Writer:
         layout: of the grids.
         codec, tokenizer: of their tokens.
         word_initial: bool [text_vocab], the ids that begin a word.
+        levels: how many of the codec's levels, from the first on, are heard; None: all.
     """
 
     def __init__(
-        self, directory: str | Path, layout: GridLayout, codec: Codec, tokenizer: Tokenizer, word_initial: np.ndarray
+        self,
+        directory: str | Path,
+        layout: GridLayout,
+        codec: Codec,
+        tokenizer: Tokenizer,
+        word_initial: np.ndarray,
+        levels: int | None = None,
     ):
         self.directory, self.layout, self.codec, self.tokenizer = Path(directory), layout, codec, tokenizer
-        self.word_initial = word_initial
+        self.word_initial, self.levels = word_initial, levels
 
     def write(self, items: Sequence[Item]) -> None:
         """Decode what was generated, write every file, tables last."""
@@ -108,6 +115,6 @@ class Writer:
             padded = torch.zeros(len(some), self.layout.levels, some[-1][1].shape[1], dtype=torch.int64)
             for row, (_, codes) in zip(padded, some, strict=True):
                 row[:, : codes.shape[1]] = codes
-            for (file, codes), wave in zip(some, self.codec.decode(padded.to(device)), strict=True):
+            for (file, codes), wave in zip(some, self.codec.decode(padded[:, : self.levels].to(device)), strict=True):
                 waves[file].append(wave[0, : codes.shape[1] * self.codec.frame_size].cpu().numpy())
         return {file: np.stack(parts, axis=1) for file, parts in waves.items()}
