@@ -21,12 +21,13 @@ from audiolm.codec.losses import (
 )
 from audiolm.codec.model import Codec, CodecConfig
 from audiolm.codec.quantize import Draws, Quantized
+from audiolm.codec.spectral import SpectralBlock
 from audiolm.codec.teacher import Teacher, TeacherConfig
 from audiolm.nn.conv import folded_state, load_folded_state
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.logs import logger
 from audiolm.train.randomness import Key
-from audiolm.train.system import Batch, System, check_same_tensors, decay_matrices
+from audiolm.train.system import Batch, System, check_same_tensors, decay_matrices, hidden_kernels
 
 
 @dataclass
@@ -114,11 +115,13 @@ class CodecSystem(System):
     def parameter_groups(self) -> dict[str, list[dict]]:
         """Transformers with weight decay on matrices, the rest of the codec without; discriminators."""
         transformers = [self.codec.encoder_transformer, self.codec.decoder_transformer]
-        decayed = {p for module in transformers for p in module.parameters()}
+        kernels = hidden_kernels(*(block for block in self.codec.modules() if isinstance(block, SpectralBlock)))
+        groups = [*decay_matrices(*transformers, hidden=True), *({**group, "weight_decay": 0.0} for group in kernels)]
         judges = list(self.discriminator.parameters())
-        others = [p for p in self.parameters() if p not in decayed and p not in set(judges)]
+        taken = {p for group in groups for p in group["params"]} | set(judges)
+        others = [p for p in self.parameters() if p not in taken]
         return {
-            "codec": [*decay_matrices(*transformers), {"params": others, "weight_decay": 0.0}],
+            "codec": [*groups, {"params": others, "weight_decay": 0.0}],
             "discriminator": [{"params": judges}],
         }
 

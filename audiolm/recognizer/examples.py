@@ -28,6 +28,7 @@ class AugmentConfig:
 
     Attributes:
         gap: Seconds of silence before each utterance and at least at the window's end.
+        edge: Share of windows that begin with speech at once, and of the others that end with it.
         speed: Factor by which an utterance is played faster; pitch goes with it.
         gain: Decibels by which an utterance is louder.
         noise: Share of windows with added noise.
@@ -40,6 +41,7 @@ class AugmentConfig:
     """
 
     gap: tuple[float, float] = (0.0, 0.8)
+    edge: float = 0.3
     speed: tuple[float, float] = (0.85, 1.15)
     gain: tuple[float, float] = (-18.0, 6.0)
     noise: float = 0.5
@@ -123,20 +125,24 @@ class Windows(Examples):
         wav = np.zeros(self.samples, dtype=np.float32)
         ids: list[int] = []
         position, loudest = 0, 0.0
+        # CTC may learn to place a first character in the silence before it; where there is none the character is lost.
+        begins, ends = rng.uniform(size=2) < self.augment.edge
         name = self.names[key.item(len(self.names))]
         while True:
             part = change_speed(self.utterances.wav(name), rng.uniform(*self.augment.speed))
             gap = rng.uniform(*self.augment.gap) * rate
             if position + len(part) > self.samples:
                 break
-            start = min(position + round(gap), self.samples - len(part))
+            first = begins and not position
+            start = 0 if first else min(position + round(gap), self.samples - len(part))
             part *= 10 ** (rng.uniform(*self.augment.gain) / 20)
             wav[start : start + len(part)] = part
             loudest = max(loudest, float(np.square(part).mean()))
             ids += [self.boundary] * bool(ids) + self.utterances.ids[name]
             position = start + len(part)
             name = self.names[rng.integers(len(self.names))]
-        wav = np.roll(wav, rng.integers(self.samples - position + 1))
+        free = self.samples - position
+        wav = np.roll(wav, 0 if begins else free if ends else rng.integers(free + 1))
         if rng.uniform() < self.augment.noise:
             power = loudest * 10 ** (-rng.uniform(*self.augment.snr) / 10)
             noise = self.noises[rng.integers(NOISES)]

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiolm.errors import AudiolmError
 from audiolm.recognizer.decode import greedy
 from audiolm.recognizer.examples import AugmentConfig, Utterances, Windows
 from audiolm.recognizer.model import BLANK, STACK, Recognizer, RecognizerModelConfig
 from audiolm.train.config import OptimizerConfig
-from audiolm.train.system import System
+from audiolm.train.system import System, decay_matrices, hidden_kernels
 
 
 @dataclass
@@ -48,6 +49,14 @@ class RecognizerSystem(System):
         super().__init__(config)
         self.model = Recognizer(config.model)
         self.boundary = self.model.text_ids(" ")[0]
+
+    def parameter_groups(self) -> dict[str, list[dict[str, Any]]]:
+        blocks = self.model.encoder.encoders
+        linear = [layer for layer in blocks.modules() if isinstance(layer, nn.Linear)]
+        hidden = [*decay_matrices(*linear, hidden=True), *hidden_kernels(blocks)]
+        taken = {p for group in hidden for p in group["params"]}
+        others = [{**group, "params": [p for p in group["params"] if p not in taken]} for group in decay_matrices(self)]
+        return {"main": [*hidden, *others]}
 
     def examples(self) -> Windows:
         config = self.config

@@ -23,8 +23,9 @@ class OptimizerConfig:
 
     Attributes:
         kind: adamw, or muon: Muon (:mod:`audiolm.train.muon`) for the matrices that the system marks as hidden, AdamW
-            for all else, with the same learning rate.
+            for all else.
         lr: Learning rate after warm-up.
+        muon_scale: Factor on it for the matrices that Muon updates.
         betas: Decay rates of the first and second moments.
         eps: Added to the root of the second moment.
         weight_decay: Decoupled weight decay of the groups that set none of their own.
@@ -37,6 +38,7 @@ class OptimizerConfig:
 
     kind: Literal["adamw", "muon"] = "adamw"
     lr: float = 1e-3
+    muon_scale: float = 1.0
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-8
     weight_decay: float = 0.0
@@ -47,7 +49,7 @@ class OptimizerConfig:
     decay_steps: int | None = None
 
     def __post_init__(self):
-        _at_least(self, 0, "lr", "weight_decay", "clip", "warmup", "min_lr")
+        _at_least(self, 0, "lr", "muon_scale", "weight_decay", "clip", "warmup", "min_lr")
         for beta in self.betas:
             if not 0 <= beta < 1:
                 raise AudiolmError(f"betas: found {list(self.betas)}, expected numbers in [0, 1)")

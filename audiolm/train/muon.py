@@ -23,7 +23,8 @@ class Muon(torch.optim.Optimizer):
     rate and weight decay serve here too.
 
     Args:
-        params: tensors of two or more axes; the last two are a matrix, those before number matrices of their own.
+        params: tensors of two or more axes; the last two are a matrix, those before number matrices of their own. In a
+            group with ``kernels: True`` each is one matrix instead, the first axis by all others: a convolution's.
         lr: learning rate.
         momentum: decay of the mean of gradients.
         weight_decay: decoupled.
@@ -42,8 +43,9 @@ class Muon(torch.optim.Optimizer):
                     by_shape.setdefault(p.shape, []).append(p)
             for shape, params in by_shape.items():
                 updates = torch.stack([self._direction(p, group["momentum"]) for p in params])
-                updates = orthogonalise(updates.view(-1, *shape[-2:])).view_as(updates)
-                scale = -0.2 * max(shape[-2:]) ** 0.5 * group["lr"]
+                matrix = (shape[0], shape[1:].numel()) if group.get("kernels") else shape[-2:]
+                updates = orthogonalise(updates.view(-1, *matrix)).view_as(updates)
+                scale = -0.2 * max(matrix) ** 0.5 * group["lr"]
                 for p, update in zip(params, updates, strict=True):
                     p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=scale)
 

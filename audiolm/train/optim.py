@@ -31,8 +31,9 @@ class Optimizer:
         others: list[dict[str, Any]] = []
         for group in groups:
             hidden = group.get("hidden", False) and config.kind == "muon"
+            scale = group.get("lr_scale", 1.0) * (config.muon_scale if hidden else 1.0)
             group = {key: value for key, value in group.items() if key != "hidden"}
-            (orthogonal if hidden else others).append({"lr_scale": 1.0, **group, "params": list(group["params"])})
+            (orthogonal if hidden else others).append({**group, "lr_scale": scale, "params": list(group["params"])})
         self.params = [p for group in [*others, *orthogonal] for p in group["params"]]
         self.names = {p: names[p] for p in self.params}
         self.parts: list[torch.optim.Optimizer] = []

@@ -47,6 +47,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from audiolm.errors import AudiolmError
 from audiolm.train.config import OptimizerConfig
@@ -95,7 +96,8 @@ class System(nn.Module):
 
         A group is a dict: ``params`` (parameters), and optionally ``lr_scale`` (factor on the optimizer's learning
         rate, 1 if absent), ``weight_decay`` (instead of the optimizer's) and ``hidden`` (true: matrices between two
-        layers, which the optimizer's ``kind: muon`` orthogonalises). A parameter may belong to several
+        layers, which the optimizer's ``kind: muon`` orthogonalises; ``kernels``, true: each is a convolution's and one
+        matrix, see :class:`audiolm.train.muon.Muon`). A parameter may belong to several
         optimizers (two kinds of batches, each with an optimizer state of its own). By default one optimizer, ``main``,
         has all.
         """
@@ -187,6 +189,13 @@ def decay_matrices(*modules: nn.Module, lr_scale: float = 1.0, hidden: bool = Fa
         {"params": [p for p in params if p.ndim < 2], "lr_scale": lr_scale, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
+
+
+def hidden_kernels(*modules: nn.Module) -> list[dict[str, Any]]:
+    """Return the group of the modules' convolution kernels that join all channels, marked as hidden matrices."""
+    convolutions = [layer for module in modules for layer in module.modules() if isinstance(layer, nn.Conv1d)]
+    kernels = [layer.weight for layer in convolutions if layer.groups == 1 and not is_parametrized(layer)]
+    return [{"params": kernels, "hidden": True, "kernels": True}] if kernels else []
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Training windows, the recogniser's losses, and a training from audio to transcripts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -92,6 +94,17 @@ def _separate(starts, loud):
         if loud[first:second].sum() > 42:  # two words without a gap
             return
         yield first
+
+
+@pytest.mark.parametrize("edge", [0.0, 0.5, 1.0])
+def test_a_share_of_the_windows_begins_or_ends_with_speech(data, edge):
+    augment = replace(PLAIN, gap=(0.2, 0.3), edge=edge)
+    windows = Windows(Utterances(data, FS, encode), 2.0, 32, augment)
+    loud = np.stack([np.abs(windows(Key(0, index))["wav"]) > 0 for index in range(100)])
+    begins, ends = loud[:, :40].any(1), loud[:, -40:].any(1) & ~loud[:, :40].any(1)  # in the first or last 5 ms
+    assert begins.mean() == pytest.approx(edge, abs=0.15)
+    # A fifth of the others is full, and so ends with speech too.
+    assert ends.sum() == pytest.approx((0.2 + 0.8 * edge) * (~begins).sum(), abs=15)
 
 
 def test_every_utterance_comes_first_once_an_epoch(data):

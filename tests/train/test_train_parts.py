@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.utils.parametrizations import weight_norm
 from toy_systems import Gan, Line, LineConfig, LineExamples
 
 from audiolm.train import devices
@@ -18,11 +19,11 @@ from audiolm.train.config import OptimizerConfig
 from audiolm.train.ema import EMA
 from audiolm.train.loader import batches, key_lists
 from audiolm.train.logs import Meter, NotFinite, truncate_metrics
-from audiolm.train.muon import orthogonalise
-from audiolm.train.optim import make_optimizers
+from audiolm.train.muon import Muon, orthogonalise
+from audiolm.train.optim import Optimizer, make_optimizers
 from audiolm.train.randomness import Key, seed_torch
 from audiolm.train.schedule import learning_rate
-from audiolm.train.system import decay_matrices, frozen
+from audiolm.train.system import decay_matrices, frozen, hidden_kernels
 
 
 @pytest.mark.parametrize("module", "system randomness schedule schema options loader".split())
@@ -131,6 +132,32 @@ def test_muon_steps_hidden_matrices_and_adamw_the_rest():
     systems[1].load_state_dict(systems[0].state_dict())
     step(1, 0, 1)
     assert all(torch.equal(a, b) for a, b in zip(*(system.parameters() for system in systems), strict=True))
+
+
+def test_muon_takes_a_kernel_as_one_matrix():
+    layers = torch.nn.Sequential(
+        torch.nn.Conv1d(4, 6, 3), torch.nn.Conv1d(6, 6, 3, groups=6), weight_norm(torch.nn.Conv1d(6, 4, 1))
+    )
+    (group,) = hidden_kernels(layers)
+    assert [p is layers[0].weight for p in group["params"]] == [True]  # neither the depthwise nor the normed one
+    kernel = layers[0].weight
+    before = kernel.detach().clone()
+    kernel.grad = torch.randn(kernel.shape, generator=torch.Generator().manual_seed(0))
+    Muon([{"params": group["params"], "kernels": True}], lr=0.1).step()
+    values = torch.linalg.svdvals((kernel.detach() - before).flatten(1))
+    assert values.max() < 2.5 * values.min()
+    assert hidden_kernels(torch.nn.Linear(2, 2)) == []
+
+
+@pytest.mark.parametrize("kind, factor", [("muon", 3.0), ("adamw", 1.0)])
+def test_muon_scale_is_of_the_matrices_that_muon_steps(kind, factor):
+    net = Line(LineConfig(inputs=8))
+    groups = [*decay_matrices(net.net, hidden=True, lr_scale=2.0), *decay_matrices(net.out)]
+    names = {p: name for name, p in net.named_parameters()}
+    optimizer = Optimizer(OptimizerConfig(kind=kind, lr=0.1, muon_scale=3.0), groups, names, 10)
+    scales = {id(p): g["lr_scale"] for part in optimizer.parts for g in part.param_groups for p in g["params"]}
+    assert scales[id(net.net[0].weight)] == 2.0 * factor
+    assert scales[id(net.out.weight)] == 1.0
 
 
 def test_decay_matrices_leaves_vectors_and_frozen_out():

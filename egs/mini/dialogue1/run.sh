@@ -21,9 +21,10 @@ nj=2                         # parts that array stages are cut into
 train_diarizer=given         # turns of training and validation: the simulator's own
 train_aligner=given          # word times of them: likewise
 codec_init=true              # the embeddings of codes start from the codec's codebooks
-# Speech is held to its text, and words of one utterance follow each other.
+# Speech is held to its text, words of one utterance follow each other, and the levels that the model hardly predicts are
+# not heard.
 generate_args=(--guidance 2.5 --tts_temperature 0.3 --tts_acoustic_temperature 0 --tts_text_temperature 0.6 --max_pause 0.5
-  --num_tts 150)
+  --tts_levels 3 --num_tts 150)
 # End configuration.
 
 . ./dialogue.sh
