@@ -73,7 +73,7 @@ def launch(jobs: Sequence[Job], backend: Backend, gpus: int | None = None, retri
                 break
             if rounds_left:
                 which = f"{len(missing)} of {len(jobs)} jobs run" if len(jobs) > 1 else "it runs"
-                print(f"launch: {which} again (--retries: {rounds_left} left)", file=sys.stderr)
+                print(f"launch: {which} again (--retries: {rounds_left - 1} left)", file=sys.stderr)
     except _Interrupted as interrupted:
         display.clear()
         print("launch: interrupted; every job was ended", file=sys.stderr)
