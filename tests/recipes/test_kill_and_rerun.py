@@ -39,7 +39,7 @@ generate_args+=(--num_tts 6 --num_continue 1 --num_unconditional 1 --seconds 5)
 """
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_ten_kills_leave_no_trace(tmp_path, monkeypatch):
     """From the corpus to the scores, in some three minutes; AUDIOLM_TEST_SEED draws other moments."""
