@@ -164,7 +164,7 @@ def test_a_program_that_is_not_there_is_named(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_signal_leaves_orphans(tmp_path, number):
     tag = f"3{os.getpid()}{number:02d}"  # a duration that nothing else sleeps for
-    words = ["JOB=1:2", str(tmp_path / "x.JOB.log"), "sleep", tag]
+    words = ["--max_jobs", "2", "JOB=1:2", str(tmp_path / "x.JOB.log"), "sleep", tag]
     launcher = subprocess.Popen([sys.executable, "-m", "audiolm.commands.main", "launch", *words])
     wait_until(lambda: len(sleepers(tag)) == 2)
     launcher.send_signal(number)
