@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./cmd.sh
 
 # Begin configuration.
-hours=5                      # hours of dialogue to make for training
+hours=4.5                    # hours of dialogue to make for training
 eval_minutes=8               # minutes of dialogue to make for dev, and for test
 data_options="hours eval_minutes seed" # which of these options local/data.sh takes
 fs=8000                      # sample rate of models and of audio made for them (Hz)
