@@ -22,10 +22,9 @@ train_aligner=pocketsphinx   # word times of training and validation
 max_rejected=10%             # of utterances: PocketSphinx cannot place the words of some voices
 recognizer_args=(--model.window 5 --trainer.batch_size 12) # strings are up to 4 s long
 lm_args=(--data.frames 72 --trainer.batch_size 24) # so are recordings, with their pauses and the delay of text
-# Speech is held to its text, words of one utterance follow each other, and the levels that the model hardly predicts are
-# not heard.
+# Speech is held to its text, and words of one utterance follow each other.
 generate_args=(--guidance 2.5 --tts_temperature 0.3 --tts_acoustic_temperature 0 --tts_text_temperature 0.6 --max_pause 0.8
-  --tts_levels 3 --num_tts 150)
+  --num_tts 150)
 # End configuration.
 
 . ./dialogue.sh
