@@ -151,7 +151,7 @@ class Transformer(nn.Module):
         window = self.config.context
         if window is None or x.shape[1] <= window:
             return Context(self._rotary(positions), None, self.config.causal)
-        if x.shape[1] > 3 * window:  # from here on blocks of a window are at most 5/9 of the products
+        if x.shape[1] > 3 * window:  # from here on blocks of a window are at most 7/9 of the products
             return Context(self._rotary(positions), None, self.config.causal, window=window)
         distance = positions[:, None] - positions  # [queries, keys]
         mask = (distance >= 0) & (distance < window)
