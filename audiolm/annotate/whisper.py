@@ -53,7 +53,7 @@ class WhisperTimestamped:
             return Failure(f"whisper-timestamped failed: {error or type(error).__name__}")
         words = [word for segment in found["segments"] for word in segment.get("words", ())]
         end = len(wav) / self.fs
-        return [TimedWord(word["text"], *within(word["start"], word["end"], end), word["confidence"]) for word in words]
+        return within([TimedWord(word["text"], word["start"], word["end"], word["confidence"]) for word in words], end)
 
 
 class WhisperBatched:
@@ -80,16 +80,16 @@ class WhisperBatched:
     def _words(self, chunks: Sequence[dict], end: float) -> list[TimedWord]:
         words = []
         for chunk in chunks:
-            start, stop = chunk["timestamp"]
-            times = within(end if start is None else start, end if stop is None else stop, end)
-            words.append(TimedWord(chunk["text"], *times))
-        return words
+            start, stop = chunk["timestamp"]  # either may be None
+            if start is None:
+                start = words[-1].end if words else 0.0
+            words.append(TimedWord(chunk["text"], start, end if stop is None else stop))
+        return within(words, end)
 
 
-def within(start: float, stop: float, end: float) -> tuple[float, float]:
-    """A word's times, none beyond ``end``: Whisper fills its input up to 30 s with silence and may hear words there."""
-    start = min(start, end)
-    return start, max(start, min(stop, end))
+def within(words: Sequence[TimedWord], end: float) -> list[TimedWord]:
+    """The words that begin before ``end``, cut off there: Whisper hears up to 30 s, of which silence fills the rest."""
+    return [word._replace(end=max(word.start, min(word.end, end))) for word in words if word.start < end]
 
 
 def load_openai(model: str, device: str = "cpu"):

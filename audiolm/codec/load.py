@@ -8,7 +8,6 @@ from audiolm.codec.model import Codec
 from audiolm.errors import AudiolmError
 from audiolm.nn.conv import fold_weight_norm
 from audiolm.train import checkpoint, config
-from audiolm.train.system import check_same_tensors
 
 
 def load_codec(exp_dir: str | Path, device: str | torch.device = "cpu") -> Codec:
@@ -20,9 +19,7 @@ def load_codec(exp_dir: str | Path, device: str | torch.device = "cpu") -> Codec
     system, settings = config.load(exp_dir)
     if system != "codec":
         raise AudiolmError(f"{exp_dir} holds a {system}, expected a codec; name a codec's experiment directory")
-    state = checkpoint.load_model(exp_dir)
     codec = Codec(settings)
     fold_weight_norm(codec)
-    check_same_tensors(codec.state_dict(), state)
-    codec.load_state_dict(state)
+    checkpoint.load_weights(codec, exp_dir)
     return codec.eval().requires_grad_(False).to(device)

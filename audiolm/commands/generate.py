@@ -15,6 +15,11 @@ from pathlib import Path
 from audiolm.errors import AudiolmError
 
 MODES = ("continue", "unconditional", "asr", "tts")
+LEAST = {  # of options that are numbers
+    "num_continue": 0, "num_unconditional": 0, "num_asr": 0, "num_tts": 0, "prompt": 0, "seconds": 0.1, "min_words": 1,
+    "temperature": 0, "text_temperature": 0, "tts_temperature": 0, "tts_text_temperature": 0,
+    "tts_acoustic_temperature": 0, "guidance": 0, "top_k": 0, "pad_share": 0, "max_pause": 0, "batch": 1,
+}  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +82,7 @@ def run(args: argparse.Namespace) -> None:
     from audiolm.text.tokenizer import Tokenizer
     from audiolm.train.checkpoint import checksum
 
+    _check(args)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
     codec, tokenizer = load_codec(args.codec, device), Tokenizer.load(args.tokenizer)
     dumps = [args.dir / "dump" / name for name in args.sets]
@@ -113,4 +119,15 @@ def run(args: argparse.Namespace) -> None:
         seconds = sum(item.grid.shape[1] for item in items) / rate
         print(
             f"{mode}: {len(items)} items, {seconds:.0f} s of audio, in {time.perf_counter() - start:.1f} s: {directory}"
+        )
+
+
+def _check(args: argparse.Namespace) -> None:
+    for option, least in LEAST.items():
+        value = getattr(args, option)
+        if value is not None and not least <= value < float("inf"):  # NaN is neither
+            raise AudiolmError(f"--{option} {value}: expected a number, at least {least}")
+    if "continue" in args.modes and args.prompt >= args.seconds:
+        raise AudiolmError(
+            f"--prompt {args.prompt:g}: expected less than --seconds {args.seconds:g}, which it is part of"
         )

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import select
 import sys
 from importlib import import_module
 
@@ -58,6 +59,10 @@ def main(argv: list[str] | None = None) -> int:
             raise
         print(f"audiolm {verb}: error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        if not _reader_left():
+            raise
+        return 141  # as a shell counts SIGPIPE
     except OSError as error:  # a full disk, a folder of somebody else: nothing that a traceback explains
         if os.environ.get("AUDIOLM_DEBUG"):
             raise
@@ -69,8 +74,21 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
+def _reader_left() -> bool:
+    """Whether standard output goes nowhere any more (``audiolm … | head``); if so, later writes to it are dropped."""
+    watch = select.poll()
+    watch.register(sys.stdout.fileno(), select.POLLOUT)
+    if not any(event & select.POLLERR for _, event in watch.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
+
+
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-    """Keeps a module docstring's lines and shows every default."""
+    """Keeps a module docstring's lines and shows every default, where there is one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
 
 
 def _overview() -> str:

@@ -7,7 +7,6 @@ import torch
 from audiolm.errors import AudiolmError
 from audiolm.recognizer.model import Recognizer
 from audiolm.train import checkpoint, config
-from audiolm.train.system import check_same_tensors
 
 
 def load_recognizer(exp_dir: str | Path, device: str | torch.device = "cpu") -> Recognizer:
@@ -21,8 +20,6 @@ def load_recognizer(exp_dir: str | Path, device: str | torch.device = "cpu") -> 
         raise AudiolmError(
             f"{exp_dir} holds a {system}, expected a recogniser; name a recogniser's experiment directory"
         )
-    state = checkpoint.load_model(exp_dir)
     model = Recognizer(settings.model)
-    check_same_tensors(model.state_dict(), state)
-    model.load_state_dict(state)
+    checkpoint.load_weights(model, exp_dir)
     return model.eval().requires_grad_(False).to(device)

@@ -166,6 +166,20 @@ def load_model(exp_dir: str | Path) -> Tensors:
     return read_tensors(path)
 
 
+def load_weights(module: nn.Module, exp_dir: str | Path) -> None:
+    """Load the exported weights of a finished experiment into ``module``.
+
+    Raises:
+        AudiolmError: as :func:`load_model`, or names or shapes differ (the first are told).
+    """
+    state = load_model(exp_dir)
+    try:
+        check_same_tensors(module.state_dict(), state)
+    except AudiolmError as error:
+        raise AudiolmError(f"{Path(exp_dir) / MODEL}: {error}") from None
+    module.load_state_dict(state)
+
+
 def checksum(exp_dir: str | Path) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of an experiment's ``model.safetensors``."""
     path = Path(exp_dir) / MODEL

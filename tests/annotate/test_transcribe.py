@@ -16,6 +16,7 @@ from audiolm.annotate.transcribe import (
     transcribe_recordings,
 )
 from audiolm.annotate.turns import union
+from audiolm.annotate.whisper import within
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.errors import AudiolmError
@@ -123,3 +124,8 @@ def test_unknown_names_and_missing_models():
         make_transcriber("wisper", "x")
     with pytest.raises(AudiolmError, match="needs a Whisper model"):
         make_transcriber("whisper", None)
+
+
+def test_words_that_whisper_hears_in_the_silence_after_the_audio_are_left_out():
+    heard = [TimedWord("yes", 0.2, 0.5), TimedWord("no", 0.8, 1.4, 0.7), TimedWord("well", 1.0, 1.2)]
+    assert within(heard, 1.0) == [heard[0], TimedWord("no", 0.8, 1.0, 0.7)]

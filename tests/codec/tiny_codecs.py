@@ -1,10 +1,19 @@
 """Codecs small enough for tests: 8 kHz, frames of 640 samples."""
 
+from pathlib import Path
+
+import torch
+
 from audiolm.codec.model import Codec, CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig
 from audiolm.codec.spectral import SpectralConfig
+from audiolm.codec.system import CodecSystem
 from audiolm.nn.transformer import TransformerConfig
+from audiolm.train.checkpoint import write_model
+from audiolm.train.options import read_config
+from audiolm.train.schema import plain
+from audiolm.train.yaml_files import write_yaml
 
 STFT = SpectralConfig(n_fft=320, stft_hop=160, ratios=[2], channels=16, blocks=1)
 SEANET = SeanetConfig(channels=4, ratios=[8, 8, 5], residual_kernel_size=3)
@@ -37,3 +46,18 @@ def tiny_codec(kind: str = "stft") -> Codec:
     for codebook in codec.quantizer.codebooks():
         codebook.embed_sum.normal_()
     return codec.eval()
+
+
+def write_experiment(path: Path, kind: str = "stft", seed: int = 0) -> CodecSystem:
+    """Leave an experiment directory of random weights as training does; return its system."""
+    torch.manual_seed(seed)
+    path.mkdir(exist_ok=True)
+    given = {name: plain(value) for name, value in settings(kind).items()}
+    write_yaml(path / "config.yaml", {"system": "codec", "train_dir": "no", "valid_dir": "no", **given})
+    run = read_config([path / "config.yaml"])
+    system = CodecSystem(run.config).eval()
+    for codebook in system.codec.quantizer.codebooks():
+        codebook.embed_sum.normal_()
+    write_yaml(path / "config.yaml", run.complete)
+    write_model(path, system.export_state())
+    return system

@@ -1,8 +1,14 @@
 """The command line itself: names, and errors on one line whatever they are."""
 
+import subprocess
+import sys
+from contextlib import suppress
+
 import pytest
 
 from audiolm.commands.main import VERBS, main
+
+GENERATE = "generate --sets test --lm l --codec c --tokenizer t"
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
@@ -11,6 +17,20 @@ def test_the_overview_names_every_verb(capsys, option):
     out = capsys.readouterr().out
     assert all(f"\n  {verb}  " in out or f"\n  {verb} " in out for verb in VERBS)
     assert main([]) == 2
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_a_verb_shows_only_defaults_that_there_are(capsys, verb):
+    with suppress(SystemExit):
+        main([verb, "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.startswith(f"usage: audiolm {verb}") and "default: None" not in out
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -m audiolm.commands.main train --help | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("141\n", "")
 
 
 def test_a_verb_that_is_none(capsys):
@@ -36,6 +56,9 @@ def test_what_the_system_refuses_is_one_line(tmp_path, capsys, monkeypatch):
         ("simulate scripts --hours nan", "--hours nan and"),
         ("text --sets dev --tokenizer x --frame_rate 0", "--frame_rate 0: expected frames a second"),
         ("audio --sets dev --fs 8000", "no data directory"),
+        (f"{GENERATE} --batch 0", "--batch 0: expected a number, at least 1"),
+        (f"{GENERATE} --tts_temperature nan", "--tts_temperature nan: expected a number, at least 0"),
+        (f"{GENERATE} --prompt 15", "--prompt 15: expected less than --seconds 15, which it is part of"),
         ("merge --sets dev --kind code --num_jobs 1", "--kind code: no array verb of that name; did you mean 'codes'?"),
         ("merge --sets dev --kind codes --num_jobs 1 --max_rejected 1.5", "--max_rejected 1.5: expected a share"),
     ],

@@ -93,6 +93,11 @@ def test_transcripts_do_not_depend_on_the_batch(requests):
     assert (many[0].grid[0] >= 0).all()
 
 
+def test_nothing_to_say_is_an_error(requests):
+    with pytest.raises(AudiolmError, match="no utterance of 9 words or more to speak"):
+        requests.say(0, 9, DRAWING, SpeakConfig())
+
+
 def test_speech_says_its_words(requests, tmp_path):
     items = requests.say(0, 2, DRAWING, SpeakConfig(max_pause=3))
     items += requests.reply(2, DRAWING, SpeakConfig(max_pause=3))

@@ -62,20 +62,33 @@ def test_copies_are_scored_beside_their_originals(tmp_path, original):
     assert judge.backend.heard == 6  # the originals are not heard twice
 
 
-def test_speech_is_scored_against_what_it_was_to_say(tmp_path, original):
-    folder = tmp_path / "tts"
+def generated(folder, to_say: dict[str, str]):
+    """What ``audiolm generate`` leaves of its mode tts: one loud recording for each text."""
     folder.mkdir()
-    spoken = directory(folder, {"x": 0.5, "y": 0.5}, {"x": "loud", "y": "soft"})
+    spoken = directory(folder, dict.fromkeys(to_say, 0.5), to_say)
     spoken.segments, spoken.text, spoken.utt2spk = {}, {}, {}
     spoken.write(folder)
-    lines = [json.dumps({"id": "x", "text": "loud"}), json.dumps({"id": "y", "text": "soft"})]
-    (folder / "meta.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "meta.jsonl").write_text("".join(json.dumps({"id": i, "text": t}) + "\n" for i, t in to_say.items()))
+    return folder
+
+
+def test_speech_is_scored_against_what_it_was_to_say(tmp_path, original):
+    folder = generated(tmp_path / "tts", {"x": "loud", "y": "soft"})
     [score] = score_speech([Judge(Loudness())], folder, original, FS, "test")
     assert score.value == 50
     assert score.baseline == pytest.approx(100 / 3)
     (folder / "meta.jsonl").write_text("")
     with pytest.raises(AudiolmError, match="nothing was spoken"):
         score_speech([Judge(Loudness())], folder, original, FS, "test")
+
+
+def test_the_baseline_of_speech_is_on_originals_of_as_many_words(tmp_path):
+    """Short utterances are easier, and a model that was not to say any would be beaten by them unfairly."""
+    (tmp_path / "original").mkdir()
+    texts = {"a": "loud", "b": "soft soft", "c": "loud loud", "d": "soft"}
+    original = directory(tmp_path / "original", dict.fromkeys(texts, 0.5), texts)  # all are heard as "loud"
+    [score] = score_speech([Judge(Loudness())], generated(tmp_path / "tts", {"x": "loud loud"}), original, FS, "test")
+    assert (score.value, score.baseline) == (50, 75)  # b and c; with a and d it would be 67
 
 
 def test_utterances_are_spread_over_the_set(original):

@@ -40,7 +40,7 @@ From the shell: `audiolm generate --lm {name}/lm --codec {name}/codec --tokenize
 
 
 def write_bundle(lm: str | Path, codec: str | Path, tokenizer: str | Path, out: str | Path) -> dict:
-    """Copy a finished LM, its codec and its tokenizer into ``out``, load the copies, and return the manifest.
+    """Load a finished LM, its codec and its tokenizer, copy them into ``out``, and return the manifest.
 
     ``out`` appears whole or not at all; one that was there before is replaced.
 
@@ -48,18 +48,19 @@ def write_bundle(lm: str | Path, codec: str | Path, tokenizer: str | Path, out: 
         AudiolmError: a part is unfinished, or not what the LM was trained with (vocabulary sizes, levels, checksums),
             or ``out`` is a folder that no export has made.
     """
-    out = Path(out)
+    lm, codec, tokenizer, out = Path(lm), Path(codec), Path(tokenizer), Path(out)
     if out.exists() and not (out / MANIFEST).exists():
         raise AudiolmError(f"{out} exists and is no exported model: name another --out, or remove it")
+    manifest = _check(lm, codec, tokenizer)
     hidden = temporary(out)
     shutil.rmtree(hidden, ignore_errors=True)
-    for part, source in (("lm", Path(lm)), ("codec", Path(codec))):
-        checksum(source)  # names what is unfinished
+    for part, source in (("lm", lm), ("codec", codec)):
         (hidden / part).mkdir(parents=True)
         for file in PARTS[part]:
             shutil.copyfile(source / file, hidden / part / file)
+        if checksum(hidden / part) != manifest["checksums"][part]:
+            raise AudiolmError(f"{source} changed while it was copied; export again when its training has ended")
     Tokenizer.load(tokenizer).save(hidden / "tokenizer")
-    manifest = _check(hidden)
     (hidden / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     (hidden / "README.md").write_text(
         CARD.format(name=out.name, version=__version__, levels=manifest["n_q"], **manifest), encoding="utf-8"
@@ -69,11 +70,11 @@ def write_bundle(lm: str | Path, codec: str | Path, tokenizer: str | Path, out: 
     return manifest
 
 
-def _check(bundle: Path) -> dict:
-    """The manifest of the parts in ``bundle``, which must load and fit together."""
-    model, _ = load_lm(bundle / "lm")
-    codec = load_codec(bundle / "codec")
-    tokenizer = Tokenizer.load(bundle / "tokenizer")
+def _check(lm: Path, codec_dir: Path, tokenizer_dir: Path) -> dict:
+    """The manifest of parts that must load and fit together."""
+    model, _ = load_lm(lm)
+    codec = load_codec(codec_dir)
+    tokenizer = Tokenizer.load(tokenizer_dir)
     layout = model.config.layout
     levels = list(codec.codebook_sizes)
     found, made = list(layout.vocab_sizes), [tokenizer.vocab_size] + levels * layout.speakers
@@ -82,7 +83,7 @@ def _check(bundle: Path) -> dict:
             f"the LM has streams of {found} tokens, but this tokenizer and codec make {made}; "
             "export the codec and tokenizer that the LM was trained with"
         )
-    model.codec.claim(checksum(bundle / "codec"), "codec")
+    model.codec.claim(checksum(codec_dir), "codec")
     model.backbone.tokenizer.claim(tokenizer.checksum, "tokenizer")
     return {
         "format": 1,
@@ -93,8 +94,8 @@ def _check(bundle: Path) -> dict:
         "streams": len(found),
         "vocab_sizes": found,
         "checksums": {
-            "lm": checksum(bundle / "lm"),
-            "codec": checksum(bundle / "codec"),
+            "lm": checksum(lm),
+            "codec": checksum(codec_dir),
             "tokenizer": tokenizer.checksum,
         },
     }

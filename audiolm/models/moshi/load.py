@@ -7,9 +7,8 @@ import torch
 from audiolm.errors import AudiolmError
 from audiolm.models.moshi.model import MoshiModel
 from audiolm.models.moshi.system import MoshiConfig
-from audiolm.train.checkpoint import load_model
+from audiolm.train.checkpoint import load_weights
 from audiolm.train.config import load
-from audiolm.train.system import check_same_tensors
 
 
 def load_lm(exp_dir: str | Path, device: torch.device | str = "cpu") -> tuple[MoshiModel, MoshiConfig]:
@@ -24,7 +23,5 @@ def load_lm(exp_dir: str | Path, device: torch.device | str = "cpu") -> tuple[Mo
             f"{exp_dir} is an experiment of system '{system}', expected 'moshi'; give an audio LM's directory"
         )
     model = MoshiModel(config.model)
-    state = load_model(exp_dir)
-    check_same_tensors(model.state_dict(), state)
-    model.load_state_dict(state)
+    load_weights(model, exp_dir)
     return model.to(device).eval(), config

@@ -99,6 +99,8 @@ class Requests:
             for utt in data.utts
             if len(data.text.get(utt, "").split()) >= min_words
         ]
+        if not utts:
+            raise AudiolmError(f"no utterance of {min_words} words or more to speak; take a smaller --min_words")
         utts = _spread(utts, count)
         words = [[self.tokenizer.encode_word(word) for word in data.text[utt].split()] for data, utt in utts]
         meta = {"mode": "tts", "user": False, **_drawn(drawing)}

@@ -15,6 +15,7 @@ from audiolm.models.moshi.data import DataConfig, Recordings, Windows, stack, va
 from audiolm.models.moshi.loss import LossConfig, codes_loss, cross_entropy, level_weights, text_loss
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.streams.grid import ABSENT
+from audiolm.train.checkpoint import checksum
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.system import System, decay_matrices
 
@@ -86,6 +87,12 @@ class MoshiSystem(System):
 
     def examples(self) -> Windows:
         windows = Windows(self.config.data, self.config.model)
+        codes, codec = windows.recordings.codes, self.config.codec_init
+        if codec is not None and checksum(codec) != codes.meta.source:
+            raise AudiolmError(
+                f"codec_init: {codec} is another codec than the one that made {codes.directory}; name that one, or run "
+                "the stage that writes 'codes' again"
+            )
         for recordings in (windows.recordings, Recordings(self.config.data.valid, self.config.model.layout)):
             recordings.claim(self.model)
         return windows
