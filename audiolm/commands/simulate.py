@@ -26,6 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         each.add_argument("--dir", type=Path, required=True, help="the recipe's work directory; holds data/")
     scripts.add_argument("--hours", type=float, default=6.0, help="length of train (default: %(default)s)")
     scripts.add_argument("--eval_minutes", type=float, default=8.0, help="of dev and of test (default: %(default)s)")
+    scripts.add_argument(
+        "--grammar",
+        default="audiolm.simulate.grammar",
+        help="module of what is said, with the same names as this (default: %(default)s)",
+    )
+    scripts.add_argument(
+        "--language", help="of espeak-ng, such as de, for the variants of the English voices (default: English)"
+    )
     for each in (scripts, speak):
         each.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
     for each in (speak, tables):
@@ -44,21 +52,23 @@ def run(args: argparse.Namespace) -> None:
 
 def _scripts(args: argparse.Namespace) -> None:
     from audiolm.data.files import write_lines
-    from audiolm.simulate.grammar import VOCABULARY
     from audiolm.simulate.script import compose_set, write_scripts
-    from audiolm.simulate.voices import ESPEAK_VOICES
+    from audiolm.simulate.voices import espeak_voices, plugin
 
+    names = ("TOPICS", "opening", "closing", "BACKCHANNELS", "VOCABULARY")
+    grammar = plugin(args.grammar, names, f"--grammar {args.grammar}")
     for split in SPLITS:
         seconds = args.hours * 3600 if split == "train" else args.eval_minutes * 60
         if not 0 < seconds < math.inf:
             raise AudiolmError(
                 f"--hours {args.hours:g} and --eval_minutes {args.eval_minutes:g}: expected both above 0"
             )
-        scripts = compose_set(split, split, seconds, sorted(ESPEAK_VOICES[split]), args.seed)
+        voices = espeak_voices(split, args.language)
+        scripts = compose_set(split, split, seconds, voices, args.seed, grammar)
         write_scripts(_script_file(args.dir, split), scripts)
         hours = sum(script.expected_duration for script in scripts) / 3600
-        print(f"{split}: {len(scripts)} dialogues, about {hours:.2f} h, {len(ESPEAK_VOICES[split])} voices")
-    write_lines(args.dir / "data" / "local" / "words.txt", VOCABULARY)
+        print(f"{split}: {len(scripts)} dialogues, about {hours:.2f} h, {len(voices)} voices")
+    write_lines(args.dir / "data" / "local" / "words.txt", grammar.VOCABULARY)
 
 
 def _speak(args: argparse.Namespace) -> None:

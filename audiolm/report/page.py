@@ -134,7 +134,8 @@ class Report:
         }
         sections = []
         for mode, (name, lead, make) in kinds.items():
-            folders = sorted(path.parent for path in (self.work / "exp").glob(f"*/generate/{mode}/meta.jsonl"))
+            found = (self.work / "exp").glob(f"*/generate/{mode}/meta.jsonl")
+            folders = sorted(path.parent for path in found if path.stat().st_size)  # one may have had nothing to do
             for folder in folders:
                 model = folder.parents[1].name
                 named = f"{name} ({model})" if len(folders) > 1 else name

@@ -107,7 +107,9 @@ class Recipe:
         )
 
     def asr(self) -> int:
-        return self._write(self.lm_dir, streaming_asr.score(self.lm_dir, self.original, self.name, self.data / "ctm"))
+        ctm = self.data / "ctm"
+        scores = streaming_asr.score(self.lm_dir, self.original, self.name, ctm if ctm.exists() else None)
+        return self._write(self.lm_dir, scores)
 
     def tts(self) -> int:
         scores = intelligibility.score_speech(

@@ -9,12 +9,12 @@ from audiolm.score.wer import word_error_rate
 from audiolm.train.checkpoint import checksum
 
 
-def score(lm: str | Path, original: DataDir, data: str, reference_ctm: str | Path) -> list[Score]:
+def score(lm: str | Path, original: DataDir, data: str, reference_ctm: str | Path | None) -> list[Score]:
     """Whole recordings of ``<lm>/generate/asr`` against the words of the set.
 
     Args:
         original: the set's data directory, with text.
-        reference_ctm: exact word times.
+        reference_ctm: exact word times; None: the corpus has none, and the model's are not scored.
     """
     generated = DataDir.read(Path(lm) / "generate" / "asr")
     references: dict[str, list[str]] = {reco: [] for reco in generated.wav}
@@ -38,8 +38,8 @@ def score(lm: str | Path, original: DataDir, data: str, reference_ctm: str | Pat
         ci=rate.ci,
         details=rate.details,
     )
-    if not rate.words - rate.substitutions - rate.deletions:
-        return [errors]  # no word is right, so none has a time
+    if reference_ctm is None or not rate.words - rate.substitutions - rate.deletions:
+        return [errors]  # where no word is right, none has a time
     times = word_times.score(
         reference_ctm,
         Path(lm) / "generate" / "asr" / "ctm",

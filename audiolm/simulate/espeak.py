@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.errors import AudiolmError
 from audiolm.simulate.script import Speaker
-from audiolm.simulate.voices import ESPEAK_VOICES, EspeakVoice, Speech, SpokenWord
+from audiolm.simulate.voices import EspeakVoice, Speech, SpokenWord, espeak_named
 
 # Names and values of espeak-ng's public header speak_lib.h
 AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -140,9 +140,6 @@ def espeak_voice(speaker: Speaker) -> Espeak:
     Raises:
         AudiolmError: no such voice.
     """
-    voices = {name: voice for split in ESPEAK_VOICES.values() for name, voice in split.items()}
-    if speaker.voice not in voices:
-        raise AudiolmError(f"unknown voice '{speaker.voice}'{did_you_mean(speaker.voice, voices)}")
-    voice = voices[speaker.voice]
+    voice = espeak_named(speaker.voice)
     pitch = min(max(voice.pitch + speaker.pitch, 0), 99)
     return Espeak(replace(voice, pitch=pitch, rate=round(voice.rate * speaker.rate)))

@@ -13,20 +13,20 @@ the speech's RMS in dBFS, ``noise`` the noise floor's; ``room`` (0…1) is the s
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from audiolm.data.files import write_lines
 from audiolm.errors import AudiolmError
-from audiolm.simulate import grammar
+from audiolm.simulate import grammar as english
 
 CHANNELS = ("A", "B")
 SECONDS_PER_WORD = 0.297  # of the voices in audiolm.simulate.voices, measured
 MEDIAN_GAP = 0.25
-TOPIC_WEIGHTS = np.array([weight for _, weight in grammar.TOPICS]) / sum(weight for _, weight in grammar.TOPICS)
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,10 @@ class Script:
         return sum(len(line.text.split()) * SECONDS_PER_WORD + line.gap for line in turns) + 0.5
 
 
-def compose(id: str, split: str, voices: list[str], rng: np.random.Generator) -> Script:
+def compose(id: str, split: str, voices: list[str], rng: np.random.Generator, grammar: ModuleType = english) -> Script:
     """Draw one dialogue of about 20 to 30 s between two different voices of ``voices``."""
-    draw = grammar.Draw(rng, split)
+    draw = english.Draw(rng, split)
+    weights = np.array([weight for _, weight in grammar.TOPICS])
     pair = [voices[index] for index in rng.choice(len(voices), 2, replace=False)]
     speakers = {
         channel: Speaker(
@@ -84,30 +85,32 @@ def compose(id: str, split: str, voices: list[str], rng: np.random.Generator) ->
     script = Script(
         id, speakers, lines, noise=round(float(rng.uniform(-72, -60)), 1), room=round(max(0, rng.uniform(-0.3, 0.3)), 2)
     )
-    _append(lines, draw, grammar.opening(draw), asker=draw.digit(0, 1))
+    _append(lines, draw, grammar.opening(draw), draw.digit(0, 1), grammar.BACKCHANNELS)
     wanted = rng.uniform(19, 26)
     while script.expected_duration < wanted and len(asked) < 2 * len(grammar.TOPICS):
-        topic, asker = rng.choice(len(TOPIC_WEIGHTS), p=TOPIC_WEIGHTS), draw.digit(0, 1)
+        topic, asker = rng.choice(len(weights), p=weights / weights.sum()), draw.digit(0, 1)
         if (topic, asker) in asked:  # asked twice, a question could get two answers
             continue
         asked.add((topic, asker))
-        _append(lines, draw, grammar.TOPICS[topic][0](draw), asker)
+        _append(lines, draw, grammar.TOPICS[topic][0](draw), asker, grammar.BACKCHANNELS)
     if draw.chance(0.7):
-        _append(lines, draw, grammar.closing(draw), asker=draw.digit(0, 1))
+        _append(lines, draw, grammar.closing(draw), draw.digit(0, 1), grammar.BACKCHANNELS)
     return script
 
 
-def _append(lines: list[ScriptLine], draw: grammar.Draw, exchange: list[grammar.Line], asker: int) -> None:
+def _append(
+    lines: list[ScriptLine], draw: english.Draw, exchange: list[english.Line], asker: int, backchannels: Sequence[str]
+) -> None:
     for line in exchange:
         channel = CHANNELS[line.speaker ^ asker]
         lines.append(ScriptLine(channel, line.text, gap=round(_gap(draw, lines, channel), 3)))
         if len(line.text.split()) >= 5 and draw.chance(0.15):
-            text = draw.one(*grammar.BACKCHANNELS)
+            text = draw.one(*backchannels)
             other = CHANNELS[1 - CHANNELS.index(channel)]
             lines.append(ScriptLine(other, text, at=round(float(draw.rng.uniform(0.4, 0.9)), 2)))
 
 
-def _gap(draw: grammar.Draw, lines: list[ScriptLine], channel: str) -> float:
+def _gap(draw: english.Draw, lines: list[ScriptLine], channel: str) -> float:
     """Seconds since the last turn: a pause within a speaker's turns, else a gap, or one time in eight an overlap."""
     last = next((line for line in reversed(lines) if line.gap is not None), None)
     if last is None:
@@ -119,15 +122,21 @@ def _gap(draw: grammar.Draw, lines: list[ScriptLine], channel: str) -> float:
     return min(MEDIAN_GAP * float(np.exp(0.5 * draw.rng.standard_normal())), 1.0)
 
 
-def compose_set(name: str, split: str, seconds: float, voices: list[str], seed: int) -> list[Script]:
-    """Draw dialogues named ``<name>0001`` … until they are expected to last ``seconds``; no two say the same."""
+def compose_set(
+    name: str, split: str, seconds: float, voices: list[str], seed: int, grammar: ModuleType = english
+) -> list[Script]:
+    """Draw dialogues named ``<name>0001`` … until they are expected to last ``seconds``; no two say the same.
+
+    Args:
+        grammar: TOPICS, opening, closing and BACKCHANNELS as in :mod:`audiolm.simulate.grammar`.
+    """
     scripts: list[Script] = []
     said: set[tuple[str, ...]] = set()
     total, draws = 0.0, 0
     while total < seconds:
         rng = np.random.default_rng([seed, *name.encode(), draws])
         draws += 1
-        script = compose(f"{name}{len(scripts) + 1:04d}", split, voices, rng)
+        script = compose(f"{name}{len(scripts) + 1:04d}", split, voices, rng, grammar)
         words = tuple(line.text for line in script.lines)
         if words in said:
             continue

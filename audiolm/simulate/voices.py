@@ -4,14 +4,15 @@ A voice is anything with ``say(text) -> Speech``; another text-to-speech system 
 function that gives one for each speaker of a script (``voice_backend``).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
+from types import ModuleType
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from audiolm.errors import AudiolmError
+from audiolm.errors import AudiolmError, did_you_mean
 
 
 class SpokenWord(NamedTuple):
@@ -102,6 +103,28 @@ ESPEAK_VOICES: dict[str, dict[str, EspeakVoice]] = {
 }
 
 
+def espeak_voices(split: str, language: str | None = None) -> list[str]:
+    """Names of a set's voices, or of the same variants in another of espeak-ng's languages: ``de+adam``."""
+    voices = ESPEAK_VOICES[split]
+    return sorted(voices) if language is None else sorted(f"{language}+{voice.variant}" for voice in voices.values())
+
+
+def espeak_named(name: str) -> EspeakVoice:
+    """The voice of a name: one of ESPEAK_VOICES, or ``LANGUAGE+VARIANT``, which has that variant's pitch and rate.
+
+    Raises:
+        AudiolmError: neither.
+    """
+    voices = {name: voice for split in ESPEAK_VOICES.values() for name, voice in split.items()}
+    language, plus, variant = name.partition("+")
+    if plus:
+        known = {voice.variant: voice for voice in voices.values()}
+        return replace(known.get(variant, EspeakVoice(language, variant)), language=language)
+    if name not in voices:
+        raise AudiolmError(f"unknown voice '{name}'{did_you_mean(name, voices)} (or LANGUAGE+VARIANT of espeak-ng)")
+    return voices[name]
+
+
 def voice_backend(name: str) -> Callable:
     """The function that gives a speaker's voice (script.Speaker -> context manager of a Voice): ``espeak``, or
     ``module:function`` of one's own.
@@ -112,9 +135,23 @@ def voice_backend(name: str) -> Callable:
     module, _, function = {"espeak": "audiolm.simulate.espeak:espeak_voice"}.get(name, name).partition(":")
     if not function:
         raise AudiolmError(f"--voices {name}: expected espeak, or module:function")
+    return getattr(plugin(module, [function], f"--voices {name}"), function)
+
+
+def plugin(module: str, names: Sequence[str], option: str) -> ModuleType:
+    """A module of the user's, which must have ``names``.
+
+    Args:
+        option: that names it, for the message.
+
+    Raises:
+        AudiolmError: it cannot be imported, or lacks one.
+    """
     try:
-        return getattr(import_module(module), function)
+        found = import_module(module)
     except ImportError as error:
-        raise AudiolmError(f"--voices {name}: cannot import {module} ({error}); is its folder on PYTHONPATH?") from None
-    except AttributeError:
-        raise AudiolmError(f"--voices {name}: module {module} has no function '{function}'") from None
+        raise AudiolmError(f"{option}: cannot import {module} ({error}); is its folder on PYTHONPATH?") from None
+    lacking = [name for name in names if not hasattr(found, name)]
+    if lacking:
+        raise AudiolmError(f"{option}: module {module} has no {', '.join(lacking)}")
+    return found

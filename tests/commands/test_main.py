@@ -53,6 +53,7 @@ def test_what_the_system_refuses_is_one_line(tmp_path, capsys, monkeypatch):
     "words, reason",
     [
         ("simulate scripts --hours 0", "--hours 0 and --eval_minutes 8: expected both above 0"),
+        ("simulate scripts --grammar json", "--grammar json: module json has no TOPICS, opening, closing, BACK"),
         ("simulate scripts --hours nan", "--hours nan and"),
         ("text --sets dev --tokenizer x --frame_rate 0", "--frame_rate 0: expected frames a second"),
         ("audio --sets dev --fs 8000", "no data directory"),

@@ -137,6 +137,19 @@ def test_what_is_written(tmp_path):
     assert lines[0] == {"id": "d-A", "mode": "continue", "seconds": 0.8, "words": [[0.2, "bb"], [0.6, "c"]]}
 
 
+def test_blanks_and_control_characters_that_pieces_spell_stay_out_of_the_tables(tmp_path):
+    class Bytes(Letters):
+        def decode(self, ids):
+            return {5: "a \x0b\tb", 6: "\x00\n"}[ids[0]]
+
+    grid = np.full((7, 4), 0)
+    grid[0] = [5, 3, 6, 3]
+    initial = np.array([Letters().starts_word(i) for i in range(TEXT)])
+    writer = Writer(tmp_path, model_config().layout, Tones(), Bytes(), initial)
+    writer.write([Item("d", ["d-A"], ["A"], grid, source="/nowhere/d.flac")])
+    assert DataDir.read(tmp_path).text == {"d-A": "ab"}
+
+
 def test_another_codec_is_refused(requests, dump, tmp_path):
     with pytest.raises(AudiolmError, match="tokens were made by codec, the model in use is other"):
         Requests([dump / "dev"], tmp_path / "lm", "other", Letters())

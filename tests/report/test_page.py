@@ -113,7 +113,9 @@ def test_an_empty_recipe_is_an_error(tmp_path):
     assert main(["report", "--dir", str(tmp_path)]) == 1
 
 
-def test_sections_without_files_are_left_out(work):
+def test_sections_without_files_or_items_are_left_out(work):
+    DataDir().write(work / "exp/lm_1/generate/unconditional")  # as recordings shorter than the prompt leave "continue"
+    (work / "exp/lm_1/generate/unconditional/meta.jsonl").touch()
     report = Report(work, "test", work / "exp" / "codec", work / "exp" / "tokenizer")
     page = report.page("x")
     assert 'id="codebooks"' not in page and 'id="dialogue"' in page

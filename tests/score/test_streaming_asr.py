@@ -32,3 +32,5 @@ def test_whole_channels_are_scored_by_words_and_times(tmp_path):
     assert scores["wer_asr"].value == pytest.approx(50)  # two for too, and four missing
     assert scores["wer_asr"].details["substitutions"] == scores["wer_asr"].details["deletions"] == 1
     assert scores["asr_word_start_error"].value == pytest.approx(100)  # ms: 0.1 s late twice
+    [words] = streaming_asr.score(lm, original, "test", None)  # a corpus without word times
+    assert words.value == scores["wer_asr"].value

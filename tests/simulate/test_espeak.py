@@ -6,7 +6,7 @@ pytest.importorskip("espeakng_loader")
 from audiolm.errors import AudiolmError
 from audiolm.simulate.espeak import Espeak, espeak_voice
 from audiolm.simulate.script import Speaker
-from audiolm.simulate.voices import ESPEAK_VOICES, EspeakVoice
+from audiolm.simulate.voices import ESPEAK_VOICES, EspeakVoice, espeak_voices
 
 ADAM = EspeakVoice("en-us", "adam")
 
@@ -68,3 +68,13 @@ def test_joined_words_and_unknown_voices_are_refused():
         pass
     with pytest.raises(AudiolmError, match="unknown voice 'us_adm'; did you mean 'us_adam'"):
         espeak_voice(Speaker("us_adm"))
+
+
+def test_the_variants_speak_other_languages():
+    with espeak_voice(Speaker("de+adam")) as german, espeak_voice(Speaker("us_adam")) as english:
+        assert (german.voice.pitch, german.voice.rate) == (english.voice.pitch, english.voice.rate)
+    with espeak_voice(Speaker("de+adam")) as voice:
+        words = voice.say("fünf grüne züge").words
+    assert [word.word for word in words] == ["fünf", "grüne", "züge"]
+    names = {name for split in ("train", "dev", "test") for name in espeak_voices(split, "de")}
+    assert len(names) == 40 and "de+adam" in names

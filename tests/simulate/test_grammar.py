@@ -1,4 +1,7 @@
+import importlib.util
 import re
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -7,29 +10,43 @@ from audiolm.simulate import grammar
 from audiolm.simulate.grammar import DIGITS, Draw
 
 SPLITS = ("train", "dev", "test")
-NUMBER = re.compile(rf"(?:\b(?:{'|'.join(DIGITS)})\b ?){{3,}}")
+GERMAN = Path(__file__).parents[2] / "egs/mini_de/dialogue1/local/german.py"
 
 
-def exchanges(split: str, count: int = 300):
+def module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+@pytest.fixture(params=["english", "german"])
+def any_grammar(request) -> ModuleType:
+    return grammar if request.param == "english" else module(GERMAN)
+
+
+def texts(grammar: ModuleType, split: str, count: int = 300) -> list[str]:
     draw = Draw(np.random.default_rng(0), split)
     topics = [topic for topic, _ in grammar.TOPICS] + [grammar.opening, grammar.closing]
-    return [topic(draw) for _ in range(count) for topic in topics]
+    return [line.text for _ in range(count) for topic in topics for line in topic(draw)]
 
 
-def test_the_vocabulary_is_closed_and_all_used():
-    said = {word for split in SPLITS for lines in exchanges(split) for line in lines for word in line.text.split()}
-    assert said == set(grammar.VOCABULARY)
-    assert 60 <= len(grammar.VOCABULARY) <= 100 and set(DIGITS) < set(grammar.VOCABULARY)
+def test_the_vocabulary_is_closed_and_all_used(any_grammar):
+    said = {word for split in SPLITS for text in texts(any_grammar, split) for word in text.split()}
+    assert said | set(any_grammar.BACKCHANNELS) == set(any_grammar.VOCABULARY)
+    assert 60 <= len(any_grammar.VOCABULARY) <= 100 and set(any_grammar.DIGITS) < set(any_grammar.VOCABULARY)
 
 
-def test_no_number_of_one_set_is_read_out_in_another():
+def test_no_number_of_one_set_is_read_out_in_another(any_grammar):
+    digits = any_grammar.DIGITS
+    up = [digits[start : start + 4] for start in range(7)]
+    counted = {" ".join(run) for run in [*up, *(run[::-1] for run in up)]}  # 0 1 2 3 is said in every set
+    pattern = re.compile(rf"(?:\b(?:{'|'.join(digits)})\b ?){{3,}}")
+
     def numbers(split):
-        texts = (line.text for lines in exchanges(split) for line in lines)
-        found = {match.strip() for text in texts for match in NUMBER.findall(text)}
-        return {number for number in found if number not in counted}
+        found = {match.strip() for text in texts(any_grammar, split) for match in pattern.findall(text)}
+        return found - counted
 
-    up = [DIGITS[start : start + 4] for start in range(7)]
-    counted = {" ".join(digits) for digits in [*up, *(run[::-1] for run in up)]}  # 0 1 2 3 is said in every set
     train, dev, test = map(numbers, SPLITS)
     assert len(train) > 200 and len(test) > 200
     assert not train & dev and not train & test and not dev & test

@@ -19,7 +19,7 @@ def test_a_backend_is_found_by_its_name(tmp_path, monkeypatch):
     [
         ("festival", "--voices festival: expected espeak, or module:function"),
         ("no_such_tts:voice", "cannot import no_such_tts .* is its folder on PYTHONPATH"),
-        ("json:voice", "module json has no function 'voice'"),
+        ("json:voice", "module json has no voice"),
     ],
 )
 def test_a_backend_that_is_not_there(name, said):

@@ -17,6 +17,7 @@ from audiolm.data.files import write_lines
 from audiolm.data.tables import Word
 from audiolm.streams.grid import GridLayout
 from audiolm.streams.text import read_text
+from audiolm.text.normalize import tidy
 from audiolm.text.tokenizer import Tokenizer
 
 
@@ -96,8 +97,12 @@ class Writer:
         write_lines(self.directory / "meta.jsonl", lines)
 
     def _spell(self, pieces: list[int]) -> str:
-        """A word; ids that the model has and the tokenizer does not (see ``text_vocab``) are passed over."""
-        return self.tokenizer.decode([piece for piece in pieces if piece < self.tokenizer.vocab_size])
+        """A word; ids that the model has and the tokenizer does not (see ``text_vocab``) are passed over.
+
+        An untrained model may spell blanks and control characters, byte by byte, which no table can hold.
+        """
+        spelt = self.tokenizer.decode([piece for piece in pieces if piece < self.tokenizer.vocab_size])
+        return "".join(tidy(spelt).split())
 
     @torch.inference_mode()
     def _decode(self, items: Sequence[Item], batch: int = 16) -> dict[str, np.ndarray]:

@@ -1,0 +1,1 @@
+../../TEMPLATE/dialogue1/dialogue.sh
