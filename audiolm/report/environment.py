@@ -48,7 +48,8 @@ def effort(work: Path) -> str:
 def machine() -> str:
     """Processor (or GPUs), cores that this process may use, and memory."""
     gpus = _gpus()
-    cores = f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} CPU cores"
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = f"{count} CPU core{'s' if count != 1 else ''}"
     memory = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB of memory"
     return ", ".join([*gpus, f"{cores} ({processor()})", memory])
 
