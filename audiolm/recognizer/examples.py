@@ -4,6 +4,7 @@ Every window has the same length and begins and ends anywhere in a pause, so not
 model learns that speech may start, stop and follow other speech at any time.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -118,6 +119,11 @@ class Windows(Examples):
         self.too_long = len(utterances.names) - len(self.names)
         tilts = np.linspace(*augment.tilt, NOISES)
         self.noises = [coloured_noise(NOISE_WINDOWS * self.samples, tilt) for tilt in tilts]
+
+    def seconds_for(self, share: float) -> float:
+        """Length of a window into which this share of the utterances would fit, in seconds with one decimal."""
+        lengths = sorted(map(self.utterances.seconds, self.utterances.names))
+        return math.ceil(10 * lengths[math.ceil(share * len(lengths)) - 1] / self.augment.speed[0]) / 10
 
     def __call__(self, key: Key) -> dict[str, np.ndarray]:
         """Return ``wav`` float32 [samples] and ``ids`` int64 [characters], utterances joined by the word boundary."""

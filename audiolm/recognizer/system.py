@@ -65,8 +65,9 @@ class RecognizerSystem(System):
         if windows.too_long > config.max_rejected * total:
             raise AudiolmError(
                 f"{windows.too_long} of {total} utterances of {config.train_data} are longer than a window of "
-                f"{config.model.window} s, at most {config.max_rejected:.0%} may be: raise model.window in the "
-                "recogniser's config, or cut the segments shorter"
+                f"{config.model.window} s at {config.augment.speed[0]} times their speed (augment.speed), at most "
+                f"{config.max_rejected:.0%} may be: set model.window in the recogniser's config to "
+                f"{windows.seconds_for(1 - config.max_rejected):.1f} or more, or cut the segments shorter"
             )
         return windows
 
