@@ -19,9 +19,9 @@ GUIDE = (ROOT / "egs/README.md").read_text(encoding="utf-8")
 SMALL = """
 hours=0.05
 eval_minutes=0.4
-eval_steps=(--trainer.max_steps 4 --trainer.save_every 2 --trainer.batch_size 4)
-recognizer_args+=("${eval_steps[@]}") codec_args+=("${eval_steps[@]}")
-textlm_args+=("${eval_steps[@]}") lm_args+=("${eval_steps[@]}")
+sizes=(--trainer.max_steps 4 --trainer.save_every 2 --trainer.batch_size 4)
+recognizer_args+=("${sizes[@]}") codec_args+=("${sizes[@]}")
+textlm_args+=("${sizes[@]}") lm_args+=("${sizes[@]}")
 generate_args+=(--num_continue 1 --num_unconditional 1 --num_tts 3)
 """
 
