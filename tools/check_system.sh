@@ -27,6 +27,6 @@ command -v flock >/dev/null || lack "no flock (recipes lock their directory): ap
 folder=$(dirname "$venv")
 if [ ! -e "$venv/bin/python" ]; then
   free=$(df -Pk "$folder" | awk 'NR == 2 { print int($4 / 1048576) }')
-  [ "$free" -ge 10 ] || lack "$free GB free in $folder, but the environment takes 6 GB and the demo 3: free some, or make VENV=/elsewhere/venv"
+  [ "$free" -ge 9 ] || lack "$free GB free in $folder, but the environment takes 6 GB and the demo 3: free some, or make VENV=/elsewhere/venv"
 fi
 exit $missing
