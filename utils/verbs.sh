@@ -3,6 +3,11 @@
 # and cmd and train_cmd (cmd.sh): where and how widely a verb runs is no part of its result, so a stage's command line does
 # not name these.
 
+# A recipe's script that makes the data directories.
+corpus() { # SCRIPT [OPTION…]
+  "$@" --dir "$dir" --nj "$nj"
+}
+
 # One array verb over the sets, then its parts joined and counted.
 each_set() { # [--sets "NAME …"] [--gpu] VERB [OPTION…]
   local over=$sets jobs=$nj gpu=() log
@@ -20,6 +25,12 @@ each_set() { # [--sets "NAME …"] [--gpu] VERB [OPTION…]
     audiolm "$verb" --dir "$dir" --sets $over --job JOB --num_jobs "$jobs" "$@"
   # shellcheck disable=SC2086
   audiolm merge --dir "$dir" --sets $over --kind "$verb" --num_jobs "$jobs" --max_rejected "$max_rejected"
+}
+
+# The audio of models, and copies left out where asked.
+prepare_audio() { # DEDUP [OPTION…]
+  each_set audio "${@:2}"
+  if [[ $1 == true ]]; then without_copies; fi
 }
 
 # Copies among the recordings of all sets left out, and what is heard again and again listed.

@@ -12,32 +12,64 @@ Metrics:
 import argparse
 from pathlib import Path
 
-METRICS = ("annotation", "recognizer", "codec", "lm", "asr", "tts")
+from audiolm.errors import AudiolmError
+
+# What can be measured -> the options that name the models it needs.
+METRICS: dict[str, tuple[str, ...]] = {
+    "annotation": (),
+    "recognizer": ("recognizer", "codec"),  # the codec says the sample rate
+    "codec": ("codec",),
+    "lm": ("lm",),
+    "asr": ("lm",),
+    "tts": ("lm", "codec"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
+    from audiolm.score.signal_quality import MEASURES
+
     parser.add_argument("--dir", type=Path, required=True, help="the recipe's work directory (holds data/ dump/ exp/)")
     parser.add_argument("--set", required=True, help="the set to score on")
     parser.add_argument("--train_set", default="train", help="the set whose tokens the unigrams are counted on")
     parser.add_argument("--metrics", nargs="+", choices=METRICS, default=list(METRICS), help="what to measure")
-    parser.add_argument("--recognizer", type=Path, required=True, help="experiment of the CTC recogniser")
-    parser.add_argument("--codec", type=Path, required=True, help="experiment of the codec")
-    parser.add_argument("--lm", type=Path, required=True, help="experiment of the dialogue LM")
-    parser.add_argument("--asr", nargs="+", choices=("ctc", "pocketsphinx"), default=["ctc", "pocketsphinx"])
+    parser.add_argument("--recognizer", type=Path, help="experiment of the CTC recogniser")
+    parser.add_argument("--codec", type=Path, help="experiment of the codec")
+    parser.add_argument("--lm", type=Path, help="experiment of the dialogue LM")
+    parser.add_argument(
+        "--asr",
+        nargs="*",
+        choices=("ctc", "pocketsphinx"),
+        default=["ctc", "pocketsphinx"],
+        help="what hears the words of originals, resynthesis and generated speech; none: words are not scored",
+    )
+    parser.add_argument(
+        "--measures",
+        nargs="*",
+        choices=MEASURES,
+        default=list(MEASURES),
+        help="of resynthesis against originals; stoi and pesq are for speech",
+    )
     parser.add_argument("--diarizer", default="embedded", help="what made the speaker turns, for the record")
     parser.add_argument("--aligner", default="pocketsphinx", help="what made the word times, for the record")
 
 
 def run(args: argparse.Namespace) -> None:
     """Measure one group after another."""
+    for metric in args.metrics:
+        for model in METRICS[metric]:
+            if getattr(args, model) is None:
+                raise AudiolmError(
+                    f"metric '{metric}' needs --{model}: name its experiment, or leave it out of --metrics"
+                )
+    if "ctc" in args.asr and args.recognizer is None:
+        raise AudiolmError("--asr ctc needs --recognizer: name its experiment, or other recognisers with --asr")
     from audiolm.jobs.progress import progress
     from audiolm.score.recipe import Recipe
 
     recipe = Recipe(args.dir, args.set, args.train_set, args.recognizer, args.codec, args.lm, args.asr)
+    options = {"annotation": (args.diarizer, args.aligner), "codec": (args.measures,)}
     written = 0
     for metric in progress(args.metrics, total=len(args.metrics), desc="score"):
-        written += (
-            recipe.annotation(args.diarizer, args.aligner) if metric == "annotation" else getattr(recipe, metric)()
-        )
+        written += getattr(recipe, metric)(*options.get(metric, ()))
     print(f"{written} scores of '{args.set}' in {args.dir}/exp/*/scores")

@@ -20,7 +20,10 @@ def choose(data: DataDir, min_words: int = 1) -> list[str]:
     """Up to MOST transcribed utterances, spread over the set, of at least ``min_words`` words."""
     utts = [utt for utt in data.utts if len(data.text.get(utt, "").split()) >= min_words]
     if not utts:
-        raise AudiolmError(f"{data.path}: no transcribed utterance of {min_words} words or more")
+        raise AudiolmError(
+            f"{data.path}: no transcribed utterance of {min_words} words or more; without transcripts score with --asr "
+            "and no name after it"
+        )
     return [utts[i] for i in np.unique(np.linspace(0, len(utts) - 1, MOST).round().astype(int))]
 
 

@@ -33,11 +33,20 @@ class Recipe:
         work: holds data/, dump/ and exp/.
         name: the set.
         train: the set that was trained on.
-        recognizer, codec, lm: experiment directories.
+        recognizer, codec, lm: experiment directories; None where the metrics asked for need none.
         asr: which recognisers judge: ``ctc``, ``pocketsphinx``.
     """
 
-    def __init__(self, work: Path, name: str, train: str, recognizer: Path, codec: Path, lm: Path, asr: Sequence[str]):
+    def __init__(
+        self,
+        work: Path,
+        name: str,
+        train: str,
+        recognizer: Path | None,
+        codec: Path | None,
+        lm: Path | None,
+        asr: Sequence[str],
+    ):
         self.work, self.name, self.train = work, name, train
         self.recognizer_dir, self.codec_dir, self.lm_dir, self.asr_names = recognizer, codec, lm, asr
         self.data, self.dump = work / "data" / name, work / "dump" / name
@@ -87,16 +96,18 @@ class Recipe:
         )
         return self._write(self.work / "exp" / "recognizer", scores)
 
-    def codec(self) -> int:
+    def codec(self, measures: Sequence[str]) -> int:
+        """Resynthesis by its signals (``measures``) and by the words that are heard in it; codebooks and bitrate."""
         copies = [
             resynthesize(self.codec_dir, self.dump, self.codec_dir / folder / self.name, levels)
             for folder, levels in (("resynthesis", None), ("resynthesis_semantic", 1))
         ]
         scores = codebooks.score(self.dump, self.name)
-        scores += signal_quality.score(self.original, *copies, self.fs, self.name, checksum(self.codec_dir))
-        scores += intelligibility.score_utterances(
-            self.judges, self.original, copies[0], self.fs, self.name, "wer_resynthesis"
-        )
+        scores += signal_quality.score(self.original, *copies, measures, self.fs, self.name, checksum(self.codec_dir))
+        if self.asr_names:
+            scores += intelligibility.score_utterances(
+                self.judges, self.original, copies[0], self.fs, self.name, "wer_resynthesis"
+            )
         return self._write(self.codec_dir, scores)
 
     def lm(self) -> int:

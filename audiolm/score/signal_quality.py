@@ -32,8 +32,11 @@ def mel_distance(original: np.ndarray, copy: np.ndarray, fs: int) -> float:
     return float(10 * (a - b).abs().mean())
 
 
-def si_sdr(original: np.ndarray, copy: np.ndarray) -> float:
-    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019, equation 3); means are not removed."""
+def si_sdr(original: np.ndarray, copy: np.ndarray, fs: int = 0) -> float:
+    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019, equation 3); means are not removed.
+
+    The rate does not matter.
+    """
     original, copy = original.astype(np.float64), copy.astype(np.float64)
     target = original * (copy @ original) / max(original @ original, 1e-12)
     error = copy - target
@@ -56,10 +59,11 @@ def stoi(original: np.ndarray, copy: np.ndarray, fs: int) -> float:
 
 MEASURES: dict[str, Callable[[np.ndarray, np.ndarray, int], float]] = {
     "mel_distance": mel_distance,
-    "si_sdr": lambda original, copy, fs: si_sdr(original, copy),
+    "si_sdr": si_sdr,
     "stoi": stoi,
     "pesq": pesq,
 }
+UNITS = {"mel_distance": "dB", "si_sdr": "dB", "stoi": "", "pesq": "MOS"}
 
 
 def measure(pair: Pair, names: Sequence[str], fs: int) -> list[float]:
@@ -93,25 +97,32 @@ def pairs(original: DataDir, copy: DataDir, fs: int) -> list[Pair]:
     return result
 
 
-def score(original: DataDir, copy: DataDir, semantic_only: DataDir, fs: int, data: str, codec: str) -> list[Score]:
+def score(
+    original: DataDir, copy: DataDir, semantic_only: DataDir, names: Sequence[str], fs: int, data: str, codec: str
+) -> list[Score]:
     """Scores of ``copy`` against ``original``; ``semantic_only`` is decoded from level 1 alone, ``codec`` a checksum.
 
-    PESQ finds no speech in some hopeless or very short clips; their number is in the score's details.
+    ``names`` are keys of `MEASURES`; PESQ is left out at rates that it does not know. It finds no speech in some
+    hopeless or very short clips; their number is in the score's details.
+
+    Raises:
+        AudiolmError: a measure finds speech in no utterance.
     """
-    measures: list[tuple[str, str, str, str]] = [
-        ("mel_distance", "dB", "lower", mel_distance.__doc__),
-        ("si_sdr", "dB", "higher", si_sdr.__doc__),
-        ("stoi", "", "higher", stoi.__doc__),
-    ]
-    if fs in (8000, 16000):
-        measures.append(("pesq", "MOS", "higher", pesq.__doc__))
+    names = [name for name in names if name != "pesq" or fs in (8000, 16000)]
+    if not names:
+        return []
     both = [*pairs(original, copy, fs), *pairs(original, semantic_only, fs)]
-    values = np.array(on_all_cores(partial(measure, names=[name for name, *_ in measures], fs=fs), both))
-    values = values.reshape(2, -1, len(measures))  # [copy and semantic only, utterances, measures]
+    values = np.array(on_all_cores(partial(measure, names=names, fs=fs), both))
+    values = values.reshape(2, -1, len(names))  # [copy and semantic only, utterances, measures]
     heard = np.isfinite(values).all(axis=0)  # [utterances, measures]
     scores = []
-    for column, (name, unit, better, doc) in enumerate(measures):
+    for column, name in enumerate(names):
+        unit, better, doc = UNITS[name], "lower" if name == "mel_distance" else "higher", MEASURES[name].__doc__
         found = heard[:, column]
+        if not found.any():
+            raise AudiolmError(
+                f"{name} finds no speech in any utterance of {original.path}: leave it out of --measures"
+            )
         of_copy, baseline = values[:, found, column]
         scores.append(
             Score(

@@ -39,7 +39,7 @@ trap - EXIT
 cat <<END
 Made ${recipe#"$egs/"}. Now:
   1. write local/data.sh: it says what it must make of the corpus, and checks it
-  2. set the corpus's options in run.sh: sample rate, sets, who speaks when, word times
+  2. set the corpus's options in run.sh: sample rate, sets, and what its stages need to know
   3. set sizes and schedules in conf/: they are those of egs/mini, for two cores and some minutes
   4. cd ${recipe} && ./run.sh --dry_run
 END

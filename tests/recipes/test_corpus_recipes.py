@@ -60,6 +60,17 @@ def synthetic(folder):
     return ["--scripts", folder, "--voices", "beeps:voice"]
 
 
+def wavcaps(folder):
+    files = {"json_files/blacklist/blacklist_exclude_ub8k_esc50_vggsound.json": {}}
+    files["json_files/blacklist/blacklist_exclude_all_ac.json"] = {"FreeSound": [], "AudioSet": []}
+    clips = [{"id": str(number), "caption": f"Noise, take {number}", "duration": 2.0} for number in range(6)]
+    files["json_files/SoundBible/sb_final.json"] = {"data": clips}
+    for clip in clips:
+        files[f"Zip_files/SoundBible_flac/{clip['id']}.flac"] = (noise(2, 32000), 32000)
+    write_files(folder, files)
+    return ["--corpus_dir", folder, "--held_out", "2"]
+
+
 BEEPS = """
 from contextlib import nullcontext
 import numpy as np
@@ -76,19 +87,23 @@ def voice(speaker):
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("corpus", [librispeech, fisher, two_channel, synthetic])
-def test_the_first_two_stages(corpus, tmp_path):
+def run(recipe, tmp_path, *options):
     (tmp_path / "beeps.py").write_text(BEEPS)
     environment = {
         **os.environ,
         "AUDIOLM_VENV": str(Path(sys.executable).parents[1]),
         "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]),
     }
-    recipe = ROOT / "egs" / corpus.__name__ / "dialogue1" / "run.sh"
-    command = [recipe, "--dir", tmp_path / "work", "--stop_stage", "audio", "--nj", "2", *corpus(tmp_path / "corpus")]
+    command = [ROOT / "egs" / recipe / "run.sh", "--dir", tmp_path / "work", "--nj", "2", *options]
     done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("corpus", [librispeech, fisher, two_channel, synthetic])
+def test_the_first_two_stages(corpus, tmp_path):
+    run(f"{corpus.__name__}/dialogue1", tmp_path, "--stop_stage", "audio", *corpus(tmp_path / "corpus"))
     for name in ("train", "dev", "test"):
         source, made = (DataDir.read(tmp_path / "work" / place) for place in (f"data/{name}", f"dump/{name}/audio"))
         assert made.text == source.text != {} and made.segments.keys() == source.segments.keys()
@@ -99,21 +114,43 @@ def test_the_first_two_stages(corpus, tmp_path):
             assert np.isfinite(made.audio(reco)).all() and abs(made.reco2dur[reco] - source.duration(reco)) < 0.01
 
 
-@pytest.mark.parametrize("corpus", ["librispeech", "fisher", "two_channel", "synthetic"])
+@pytest.mark.slow
+def test_a_codec_of_sounds_from_the_corpus_to_the_page(tmp_path):
+    """Captions are no transcripts: no recogniser is trained, no words are scored."""
+    said = run("wavcaps/codec1", tmp_path, "--budget", "smoke", *wavcaps(tmp_path / "corpus"))
+    assert "not needed, --teacher is none" in said
+    scores = {path.stem for path in (tmp_path / "work/exp/codec/scores").glob("*.json")}
+    levels = {f"codebook_perplexity_{level}" for level in range(1, 9)}
+    assert scores == {"bitrate", "codec_mel_distance", "codec_si_sdr", *levels}
+    assert "Noise, take" in (tmp_path / "work/report.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_codec_of_speech_from_the_corpus_to_the_page(tmp_path):
+    said = run("mini/codec1", tmp_path, "--budget", "smoke")
+    for line in ("recogniser, word error rate, ctc greedy", "PESQ", "resynthesis, word error rate, pocketsphinx"):
+        assert f"\n  {line} " in said
+    assert '"distillation"' in (tmp_path / "work/exp/codec/metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize("corpus", ["librispeech", "fisher", "two_channel", "synthetic", "wavcaps"])
 def test_data_sh_without_its_corpus(corpus, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "AUDIOLM_VENV": str(Path(sys.executable).parents[1])}
-    recipe = ROOT / "egs" / corpus / "dialogue1"
+    recipe = ROOT / "egs" / corpus / ("codec1" if corpus == "wavcaps" else "dialogue1")
     folder = "--scripts" if corpus == "synthetic" else "--corpus_dir"
     command = ["bash", "local/data.sh", "--dir", str(tmp_path / "work"), folder, str(tmp_path / "nowhere")]
     done = subprocess.run(command, cwd=recipe, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and f"{tmp_path}/nowhere" in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("name", ["recognizer", "codec", "textlm", "lm"])
-def test_paper_configs_are_read(name):
+@pytest.mark.parametrize(
+    ("recipe", "name"),
+    [("wavcaps/codec1", "codec"), *(("fisher/dialogue1", name) for name in ("recognizer", "codec", "textlm", "lm"))],
+)
+def test_paper_configs_are_read(recipe, name):
     from audiolm.train.options import read_config
 
-    paper = ROOT / "egs/fisher/dialogue1/conf/paper"
+    paper = ROOT / "egs" / recipe / "conf/paper"
     files = [paper / f"{name}.yaml"]
     if name == "lm":
         files += sorted((paper / "phases").glob("*.yaml"))

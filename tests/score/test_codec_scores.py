@@ -65,7 +65,10 @@ def test_scores_of_a_set_stand_beside_the_semantic_level_alone(tmp_path):
             audio.write(data.wav[utt], wav * gain * (utt != "u2" or name == "original"), 8000)
         data.write(tmp_path / name)
         sets[name] = DataDir.read(tmp_path / name)
-    scores = {score.metric: score for score in signal_quality.score(*sets.values(), 8000, "test", "0" * 16)}
+    scores = {
+        score.metric: score
+        for score in signal_quality.score(*sets.values(), list(signal_quality.MEASURES), 8000, "test", "0" * 16)
+    }
     assert set(scores) == {"codec_mel_distance", "codec_si_sdr", "codec_stoi", "codec_pesq"}
     mel = scores["codec_mel_distance"]
     assert mel.count == 3 and mel.baseline > mel.value > 0

@@ -65,13 +65,6 @@ if [[ $train_aligner == whisper* ]]; then text=$train/align/ctm text_stage=align
 data_args=()
 for option in $data_options; do data_args+=("--$option" "${!option}"); done
 
-corpus() { "$@" --dir "$dir" --nj "$nj"; }
-
-prepare_audio() { # DEDUP [OPTION…]
-  each_set audio "${@:2}"
-  if [[ $1 == true ]]; then without_copies; fi
-}
-
 # Training and validation by one backend, the other sets by another: training takes what is exact, scoring what it would
 # get elsewhere.
 both() { # VERB TRAIN-BACKEND TEST-BACKEND [OPTION…]

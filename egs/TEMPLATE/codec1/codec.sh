@@ -1,0 +1,69 @@
+# shellcheck shell=bash disable=SC2034,SC2086 # options are for the functions of utils/; some are lists of words
+# Neural codecs: from a corpus of any sound to a model that turns it into tokens and back, and its scores. A recipe's
+# run.sh sets what is particular to its corpus and sources this.
+
+# Begin configuration.
+budget=demo             # sizes and schedules: conf/budgets/<budget>.sh
+dir=                    # everything is written here (default: work/<budget>)
+sets="train dev test"   # data sets: to train on, to validate on, and others to score on
+nj=4                    # parts that array stages are cut into; cmd.sh says how many run at a time
+ngpu=0                  # GPUs of a machine; 0: train on CPU
+num_nodes=1             # machines with ngpu GPUs each, where cmd.sh has several
+seed=0                  # of every random draw
+max_rejected=1%         # a stage stops when it rejects more of its input
+data_options=           # which of these options local/data.sh takes
+fs=24000                # sample rate of models and of audio made for them (Hz)
+dedup=false             # leave out copies among the recordings of all sets, found by fingerprints
+teacher=recognizer      # what level 1 is distilled from: recognizer (trained on the corpus' transcripts), none
+recognizer=             # a trained recogniser: none is trained then
+codec=                  # a trained codec: only tokens, scores and report are made
+recognizer_config=conf/recognizer.yaml # of the recogniser's training
+codec_config=conf/codec.yaml   # of the codec's
+audio_args=()           # --audio.longest 600: cut at pauses; --audio.min_snr 10 and other limits on quality
+recognizer_args=()      # settings over those of the config, such as --recognizer.trainer.max_steps 100
+codec_args=()           # --codec.quantizer.n_q 16
+score_args=()           # --score.asr pocketsphinx; no speech: --asr and no name, --measures mel_distance si_sdr
+# End configuration.
+
+. utils/stages.sh
+. utils/verbs.sh
+
+dir=${dir:-work/$budget}
+read -r train_set valid_set test_sets <<<"$sets"
+train=$dir/dump/$train_set valid=$dir/dump/$valid_set
+recognizer_dir=${recognizer:-$dir/exp/recognizer}
+codec_dir=${codec:-$dir/exp/codec}
+teacher_args=() recognizer_arg=() without=
+case $teacher in
+  recognizer) teacher_args=(--teacher.path "$recognizer_dir") recognizer_arg=(--recognizer "$recognizer_dir") ;;
+  none) without="--teacher is none" ;;
+  *) echo "${0##*/}: error: --teacher '$teacher' is neither recognizer nor none" >&2; exit 1 ;;
+esac
+data_args=()
+for option in $data_options; do data_args+=("--$option" "${!option}"); done
+
+scores() { # OPTION…
+  for set in $test_sets; do
+    once score --dir "$dir" --set "$set" --train_set "$train_set" --metrics ${teacher_args:+recognizer} codec "$@"
+  done
+}
+
+stage corpus "Prepare the corpus" --out "data/*/wav.scp data/*" -- \
+  corpus local/data.sh --sets "$sets" "${data_args[@]}"
+stage audio "Resample, one channel a file" --after corpus --out "dump/*/audio" -- \
+  prepare_audio "$dedup" --fs "$fs" "${audio_args[@]}"
+stage recognizer "Train the recogniser" --after audio --out exp/recognizer/model.safetensors \
+  --unless "${recognizer:+--recognizer names a trained one}$without" -- \
+  train recognizer --config "$recognizer_config" --train_data "$train/audio" --valid_data "$valid/audio" \
+  --trainer.seed "$seed" "${recognizer_args[@]}"
+stage codec "Train the codec" --after "audio recognizer" --out exp/codec/model.safetensors \
+  --unless "${codec:+--codec names a trained one}" -- \
+  train codec --config "$codec_config" --train_dir "$train/audio" --valid_dir "$valid/audio" "${teacher_args[@]}" \
+  --trainer.seed "$seed" "${codec_args[@]}"
+stage codes "Codec tokens" --after "audio codec" --out "dump/*/codes" -- \
+  each_set --gpu codes --codec "$codec_dir"
+stage score "Scores beside baselines" --after "audio recognizer codec codes" --out "exp/*/scores" -- \
+  scores "${recognizer_arg[@]}" --codec "$codec_dir" "${score_args[@]}"
+stage report "The page" --after score --out report.html -- \
+  once report --dir "$dir" --set "${test_sets%% *}" --codec "$codec_dir" --title "A neural codec"
+run_stages audiolm results --dir "$dir"
