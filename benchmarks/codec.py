@@ -1,0 +1,154 @@
+"""How fast a codec trains, encodes and decodes on this machine, with random weights: seconds of audio a second, memory.
+
+    python benchmarks/codec.py --config egs/fisher/dialogue1/conf/paper/codec.yaml --device cuda
+    python benchmarks/codec.py --config egs/mini/dialogue1/conf/codec.yaml --batches 1 16
+
+Training is a step of losses, backward pass and optimizers on noise already in memory, discriminators included and
+without a teacher; its floating-point operations are counted by torch, and the share of the machine's rate in a bf16 (on
+CPUs fp32) matrix product of 8192 (2048) is told beside them. Prints one JSON line a measurement.
+"""
+
+import argparse
+import json
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from audiolm.codec.system import CodecSystem
+from audiolm.nn.conv import fold_weight_norm
+from audiolm.train.optim import make_optimizers
+from audiolm.train.options import read_config
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True, help="of a codec's training")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of audio in a batch's row, encoded and decoded")
+    parser.add_argument("--batches", type=int, nargs="*", default=[1, 16, 128], help="rows encoded at once")
+    parser.add_argument("--train_batches", type=int, nargs="*", default=[1, 4, 16], help="crops of a training step")
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    device = torch.device(args.device)
+    torch.manual_seed(0)
+    limit = matrix_rate(device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    tell(machine=name, torch=torch.__version__, matrix_tflops=limit / 1e12)
+    run = read_config([args.config], [("train_dir", "-"), ("valid_dir", "-")])
+    run.config.teacher = None
+    for batch in args.train_batches:
+        attempt(train, run, batch, device, args.repeats, limit)
+    for batch in args.batches:
+        attempt(code, run, batch, args.seconds, device, args.repeats)
+
+
+def train(run, batch: int, device: torch.device, repeats: int, limit: float) -> None:
+    """A training step with every loss on."""
+    config = run.config
+    system = CodecSystem(config).to(device).train()
+    optimizers = make_optimizers(system, run.optimizers, run.trainer.max_steps)
+    start = max(config.discriminator_start, config.adversarial_start)
+    draws = {
+        "index": torch.arange(batch, device=device),
+        "levels": torch.full((batch,), config.quantizer.n_q - 1, device=device),
+        "quantized": torch.arange(batch, device=device) % 2 == 0,
+    }
+    wav = 0.1 * torch.randn(batch, 1, config.crop_samples, device=device)
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            losses, _ = system.losses({"wav": wav, **draws}, start)
+        sum(losses.values()).backward()
+        for optimizer in optimizers.values():
+            optimizer.step(start)
+        system.zero_grad(set_to_none=True)
+
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = Untracked()
+    with counter:
+        step()
+    seconds, memory = timed(step, device, repeats)
+    flops = counter.get_total_flops()
+    audio = batch * config.crop_samples / config.sample_rate
+    tell(
+        what="train",
+        batch=batch,
+        crop_s=config.crop_samples / config.sample_rate,
+        parameters=sum(p.numel() for p in system.parameters()),
+        step_ms=1e3 * seconds,
+        audio_s_per_s=audio / seconds,
+        gflop_per_audio_s=flops / audio / 1e9,
+        share_of_matrix_rate=flops / seconds / limit,
+        memory_gib=memory,
+    )
+
+
+@torch.inference_mode()
+def code(run, batch: int, seconds: float, device: torch.device, repeats: int) -> None:
+    """Encoding and decoding, in fp32 and, on GPUs, under bf16 autocast."""
+    codec = CodecSystem(run.config).codec
+    fold_weight_norm(codec)
+    codec = codec.eval().to(device)
+    samples = round(seconds * codec.frame_rate) * codec.frame_size
+    wav = 0.1 * torch.randn(batch, 1, samples, device=device)
+    for precision in ("fp32", "bf16") if device.type == "cuda" else ("fp32",):
+        scope = torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+        with scope:
+            codes = codec.encode(wav)
+            for what, run_it in (("encode", lambda: codec.encode(wav)), ("decode", lambda c=codes: codec.decode(c))):
+                took, memory = timed(run_it, device, repeats)
+                audio = batch * samples / codec.sample_rate
+                tell(what=what, batch=batch, row_s=samples / codec.sample_rate, precision=precision,
+                     audio_s_per_s=audio / took, real_time_factor=took / audio, memory_gib=memory)  # fmt: skip
+
+
+class Untracked(nullcontext):
+    """No sums by module: the hooks that make them do not go with the balancer's ``autograd.grad``."""
+
+    parents = frozenset({"Global"})
+
+
+def attempt(measure, *args) -> None:
+    """Measure, or say that it does not fit."""
+    try:
+        measure(*args)
+    except torch.OutOfMemoryError as error:
+        tell(what=measure.__name__, batch=args[1], error=str(error).partition(".")[0])
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def timed(work, device: torch.device, repeats: int) -> tuple[float, float | None]:
+    """Median seconds of ``work``, after two more; and peak GiB of the GPU."""
+    taken = []
+    cuda = device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+    for _ in range(repeats + 2):
+        begin = time.perf_counter()
+        work()
+        if cuda:
+            torch.cuda.synchronize(device)
+        taken.append(time.perf_counter() - begin)
+    memory = torch.cuda.max_memory_allocated(device) / 2**30 if cuda else None
+    return sorted(taken[2:])[repeats // 2], memory
+
+
+def matrix_rate(device: torch.device) -> float:
+    """Floating-point operations a second of a large matrix product: what the machine can do at best."""
+    size, dtype = (8192, torch.bfloat16) if device.type == "cuda" else (2048, torch.float32)
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    return 2 * size**3 / timed(lambda: a @ b, device, 10)[0]
+
+
+def tell(**values) -> None:
+    """One line of JSON, floats to four figures."""
+    rounded = {key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in values.items()}
+    print(json.dumps(rounded), flush=True)
+
+
+if __name__ == "__main__":
+    main()
