@@ -49,8 +49,13 @@ def spoken(path, start=0.0, words=None):
 def test_words_lie_where_their_symbols_do():
     aligner = CtcAligner(Oracle())
     (found,) = aligner.align([spoken("__oo_n_e__ ttwo_", words=["One,", "two"])])
-    assert [(word.word, word.start, word.end) for word in found] == [("One,", 0.08, 0.32), ("two", 0.44, 0.6)]
+    assert [(word.word, word.start, word.end) for word in found] == [("One,", 0.08, 0.32), ("two", 0.4, 0.6)]
     assert all(word.confidence == pytest.approx(0.9, abs=1e-4) for word in found)
+
+
+def test_a_word_that_follows_another_begins_before_its_first_symbol():
+    (found,) = CtcAligner(Oracle()).align([spoken("one two  _you____ she", words=["one", "two", "you", "she"])])
+    assert [word.start for word in found] == pytest.approx([0.0, 0.14, 0.36, 0.72])
 
 
 def test_letters_that_repeat_need_a_blank_between():

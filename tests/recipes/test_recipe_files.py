@@ -36,7 +36,10 @@ def test_a_recipe_lists_its_stages_and_plans_a_run(recipe, tmp_path):
 def test_trained_models_spare_the_stages_that_would_train_them(recipe, tmp_path):
     trained, stages = ["--recognizer", "a", "--codec", "b"], ["recognizer", "codec"]
     if recipe.name == "dialogue1":
-        trained, stages = [*trained, "--lm_init", "c", "--tokenizer", "d"], ["recognizer", "tokenizer", "codec", "textlm"]
+        trained, stages = (
+            [*trained, "--lm_init", "c", "--tokenizer", "d"],
+            ["recognizer", "tokenizer", "codec", "textlm"],
+        )
     status, said = call(recipe / "run.sh", "--dry_run", "--dir", tmp_path / "work", *trained)
     spared = [line.split()[1] for line in said.splitlines() if "not needed" in line]
     assert (status, spared) == (0, stages)
