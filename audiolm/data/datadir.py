@@ -245,16 +245,13 @@ class DataDir:
                 )
         return table
 
-    def by_reco(self, entries: Iterable[T]) -> dict[str, list[T]]:
-        """Turns or words -> recording -> its entries in order of time; every recording has a list.
-
-        Channels ``A`` and ``1`` are the same.
+    def with_reco(self, entries: Iterable[T]) -> Iterator[tuple[str, T]]:
+        """Yield (recording, entry) of turns or words; channels ``A`` and ``1`` are the same.
 
         Raises:
             AudiolmError: an entry names a file and channel that no recording has.
         """
         reco_of = self.reco_of_channel()
-        table = {reco: [] for reco in sorted(self.wav)}
         for entry in entries:
             reco = reco_of.get((entry.file, channel_index(entry.channel)))
             if reco is None:
@@ -263,6 +260,12 @@ class DataDir:
                     f" '{entry.channel}': no recording of {self.path or 'the data directory'} is that channel;"
                     " add it to wav.scp and reco2file_and_channel"
                 )
+            yield reco, entry
+
+    def by_reco(self, entries: Iterable[T]) -> dict[str, list[T]]:
+        """Turns or words -> recording -> its entries in order of time (see with_reco); every recording has a list."""
+        table = {reco: [] for reco in sorted(self.wav)}
+        for reco, entry in self.with_reco(entries):
             table[reco].append(entry)
         for entries_of_reco in table.values():
             entries_of_reco.sort(key=lambda entry: entry.start)
