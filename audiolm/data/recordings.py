@@ -10,7 +10,16 @@ from audiolm.data.datadir import DataDir
 from audiolm.data.duplicates import TABLE as FREQUENT
 from audiolm.data.files import CannotWrite, remove_others, write_lines
 from audiolm.data.pieces import Piece, Screen, cut_tables, piece_name, read_pieces, write_pieces
-from audiolm.data.tables import Problem, iter_ctm, iter_rttm, read_reco2dur, read_wav_scp, seconds
+from audiolm.data.tables import (
+    WORD_ORDER,
+    Problem,
+    iter_ctm,
+    iter_rttm,
+    read_reco2dur,
+    read_wav_scp,
+    seconds,
+    write_ctm,
+)
 from audiolm.data.tools import rejections, select, write_rejected
 from audiolm.data.validate import check_segments, inside
 from audiolm.errors import AudiolmError
@@ -186,6 +195,9 @@ def finish(source: DataDir, directory: Path, num_jobs: int) -> list[Count]:
     if not wav:
         raise AudiolmError(f"every recording of {source.path} was rejected; the first: {': '.join(rejected[0])}")
     counts = [Count("recordings", len(wav) + len(rejected), len(rejected))]
+    stream = source.has("ctm") and not pieces
+    if stream:
+        source.ctm = []  # words are many: below they are written as they are read
     data = select(source, recos=recos)
     data.reco2dur = _lengths(durations, pieces)
     problems: list[Problem] = []
@@ -205,6 +217,8 @@ def finish(source: DataDir, directory: Path, num_jobs: int) -> list[Count]:
             counts[1] = Count("utterances", len(source.segments), len(source.segments) - len(data.segments))
     data.wav, data.reco2dur = wav, durations
     data.write(directory)
+    if stream:
+        counts += _write_words(source.path / "ctm", data, directory / "ctm", problems)
     (directory / FREQUENT).unlink(missing_ok=True)  # of recordings as they were before
     write_rejected(directory / "rejected.tsv", rejected + [item for item in problems if not item.repairable])
     remove_others(directory / "flac", {os.path.basename(path) for path in wav.values()})
@@ -213,6 +227,24 @@ def finish(source: DataDir, directory: Path, num_jobs: int) -> list[Count]:
         if job and int(job[1] or job[2]) > num_jobs:
             part.unlink()
     return counts
+
+
+def _write_words(source: Path, data: DataDir, path: Path, problems: list[Problem]) -> list[Count]:
+    """Write the words of a ``ctm`` that are inside the audio, and count them if there are any."""
+    inputs, ordered, before = 0, True, ()
+    for _, word in iter_ctm(source):
+        order = WORD_ORDER(word)
+        inputs, ordered, before = inputs + 1, ordered and before <= order, order
+    known = len(problems)
+    words = inside(data, source, iter_ctm, problems.append)
+    if ordered:
+        write_lines(path, (word.line for word in words))
+    else:
+        write_ctm(path, words)
+    dropped = sum(not problem.repairable for problem in problems[known:])
+    if dropped == inputs:
+        path.unlink()
+    return [Count("words", inputs, dropped)] if inputs else []
 
 
 def _lengths(durations: dict[str, float], pieces: dict[str, Piece]) -> dict[str, float]:
