@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -20,42 +21,44 @@ JOB = 1000  # recordings
 AUDIOLM = Path(sys.executable).parent / "audiolm"
 
 
-def write_directory(folder: Path, count: int, audio: Path = Path("/corpus")) -> list[str]:
-    """A data directory of ``count`` recordings of 10.5 s with an utterance each; return the recordings."""
+def recordings(count: int) -> Iterator[str]:
+    """Their names, none of them kept: a process begins with the memory of the one that starts it."""
+    return (f"s{n // 100:05d}-d{n:07d}" for n in range(count))
+
+
+def write_directory(folder: Path, count: int, audio: Path = Path("/corpus")) -> None:
+    """A data directory of ``count`` recordings of 10.5 s with an utterance each."""
     folder.mkdir(parents=True)
-    recos = [f"s{n // 100:05d}-d{n:07d}" for n in range(count)]
-    files = {
-        "wav.scp": (f"{reco} {audio}/{reco}.wav\n" for reco in recos),
-        "reco2dur": (f"{reco} 10.50\n" for reco in recos),
-        "segments": (f"{reco}-1 {reco} 1.00 9.00\n" for reco in recos),
-        "text": (f"{reco}-1 one sentence of six words here\n" for reco in recos),
-        "utt2spk": (f"{reco}-1 {reco[:6]}\n" for reco in recos),
-    }
-    for name, lines in files.items():
+    for name, line in {
+        "wav.scp": f"{{0}} {audio}/{{0}}.wav\n",
+        "reco2dur": "{0} 10.50\n",
+        "segments": "{0}-1 {0} 1.00 9.00\n",
+        "text": "{0}-1 one sentence of six words here\n",
+        "utt2spk": "{0}-1 {0:.6}\n",
+    }.items():
         with open(folder / name, "w") as file:
-            file.writelines(lines)
-    return recos
+            file.writelines(map(line.format, recordings(count)))
 
 
-def write_parts(folder: Path, recos: list[str]) -> None:
+def write_parts(folder: Path, count: int) -> None:
     """What the jobs of alignment leave of such a directory."""
     folder.mkdir(parents=True)
-    names = iter(recos)
-    for job in range(1, len(recos) // JOB + 1):
+    recos = recordings(count)
+    for job in range(1, count // JOB + 1):
         with open(folder / f"ctm.{job}", "w") as file:
-            for reco in islice(names, JOB):
+            for reco in islice(recos, JOB):
                 file.writelines(f"{reco} 1 {1 + word}.00 0.30 word 1.00\n" for word in range(WORDS))
         (folder / f"rejected.{job}.tsv").touch()
 
 
-def write_audio(folder: Path, recos: list[str]) -> None:
+def write_audio(folder: Path, count: int) -> None:
     """One file of 10.5 s at 8 kHz under many names: two seconds of every three are noise."""
     import numpy as np
     import soundfile
 
     wav = np.random.default_rng(0).normal(0, 0.1, 84_000) * (np.arange(84_000) % 24_000 < 16_000)
     folder.mkdir()
-    first, *others = (folder / f"{reco}.wav" for reco in recos)
+    first, *others = (folder / f"{reco}.wav" for reco in recordings(count))
     soundfile.write(first, wav, 8000)
     for path in others:
         os.link(first, path)
@@ -92,11 +95,11 @@ def measure_jobs(count: int, tokenizer: Path) -> None:
     """One job of each stage that needs no trained model, and the join of what all jobs found."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        recos = write_directory(folder / "dump/train/audio", count, folder / "wav")
+        write_directory(folder / "dump/train/audio", count, folder / "wav")
         write_directory(folder / "data/train", count, folder / "wav")
-        write_parts(folder / "dump/train/align", recos)
-        write_audio(folder / "wav", recos[:JOB])
-        jobs = ["--dir", folder, "--sets", "train", "--num_jobs", str(len(recos) // JOB)]
+        write_parts(folder / "dump/train/align", count)
+        write_audio(folder / "wav", JOB)
+        jobs = ["--dir", folder, "--sets", "train", "--num_jobs", str(count // JOB)]
         print(f"of {count} recordings")
         measure("  audio, one job", AUDIOLM, "audio", *jobs, "--fs", "8000")
         measure("  diarize by channel, one job", AUDIOLM, "diarize", *jobs, "--backend", "channels")
@@ -104,14 +107,14 @@ def measure_jobs(count: int, tokenizer: Path) -> None:
         measure("  text, one job", AUDIOLM, "text", *jobs, "--tokenizer", tokenizer, "--frame_rate", "12.5")
 
 
-def main(entries: int, recordings: list[int]) -> None:
+def main(entries: int, sets: list[int]) -> None:
     from audiolm.text.tokenizer import train_tokenizer
 
     print(f"{'':<52}{'wall':>10}{'processor':>11}{'memory':>12}")
     measure_tables(entries)
     with tempfile.TemporaryDirectory() as temporary:
         train_tokenizer(["one sentence of six words here word"], 300).save(Path(temporary))
-        for count in recordings:
+        for count in sets:
             measure_jobs(count, Path(temporary))
 
 

@@ -63,12 +63,8 @@ class Splitter:
         utts = self._assign(speaker, per_utt or not speaker, "segments" if segmented else "wav.scp")
         recos = self._segments(utts) if segmented else dict(utts)
         self._wav(recos)
-        spks: dict[str, Parts] = {}
-        for utt, spk in speaker.items():
-            spks[spk] = _union(spks.get(spk), utts.get(utt, ()))
         self._deal("text", utts, partial(read_table, expected="<utterance> <transcript>"))
-        self._write("utt2spk", ((utts.get(utt, ()), f"{utt} {spk}") for utt, spk in speaker.items()))
-        self._write("spk2utt", _by_speaker(speaker, utts))
+        spks = self._speakers(speaker, utts)
         self._deal("reco2dur", recos, read_reco2dur, seconds)
         channels = self._channels(recos)
         for name, kind in OTHER_TABLES.items():
@@ -123,7 +119,9 @@ class Splitter:
         def lines() -> Iterator[tuple[Parts, str]]:
             for _, utt, place in self._rows("segments", read_segments):
                 parts = utts.get(utt, ())
-                recos[place.reco] = _union(recos.get(place.reco), parts)
+                known = recos.setdefault(place.reco, parts)
+                if known is not parts:
+                    recos[place.reco] = tuple(sorted({*known, *parts}))
                 yield parts, f"{utt} {place.line}"
 
         self._write("segments", lines())
@@ -143,6 +141,24 @@ class Splitter:
 
         self._write("wav.scp", lines())
 
+    def _speakers(self, speaker: Mapping[str, str], utts: Mapping[str, Parts]) -> dict[str, Parts]:
+        """Deal out ``utt2spk`` and ``spk2utt``; return speaker -> parts."""
+        table: dict[tuple[str, int], list[str]] = defaultdict(list)
+
+        def lines() -> Iterator[tuple[Parts, str]]:
+            for utt, spk in speaker.items():
+                parts = utts.get(utt, ())
+                for part in parts:
+                    table[spk, part].append(utt)
+                yield parts, f"{utt} {spk}"
+
+        self._write("utt2spk", lines())
+        self._write("spk2utt", (((part,), f"{spk} {' '.join(table[spk, part])}") for spk, part in sorted(table)))
+        spks: dict[str, Parts] = {}
+        for spk, part in sorted(table):
+            spks[spk] = (*spks.get(spk, ()), part)
+        return spks
+
     def _channels(self, recos: Mapping[str, Parts]) -> dict[tuple[str, int], Parts]:
         """Deal out ``reco2file_and_channel``; return (file, 0-based channel) -> parts."""
         table = {reco: place for _, reco, place in self._rows("reco2file_and_channel", read_reco2file_and_channel)}
@@ -154,7 +170,7 @@ class Splitter:
         for reco, parts in recos.items():
             file, channel = table.get(reco, (reco, "A"))
             place = file, channel_index(channel)
-            channels[place] = _union(channels.get(place), parts)
+            channels[place] = parts
         return channels
 
     def _deal(self, name: str, ids: Mapping[str, Parts], read: Callable, value: Callable[..., str] = str) -> None:
@@ -171,22 +187,6 @@ class Splitter:
                 write_lines(folder / name, own)
             else:
                 (folder / name).unlink(missing_ok=True)
-
-
-def _union(parts: Parts | None, more: Parts) -> Parts:
-    if not parts or parts == more:
-        return more
-    return tuple(sorted({*parts, *more}))
-
-
-def _by_speaker(speaker: Mapping[str, str], utts: Mapping[str, Parts]) -> Iterator[tuple[Parts, str]]:
-    """The lines of ``spk2utt``, part by part."""
-    table: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for utt, spk in speaker.items():
-        for part in utts.get(utt, ()):
-            table[spk, part].append(utt)
-    for spk, part in sorted(table):
-        yield (part,), f"{spk} {' '.join(table[spk, part])}"
 
 
 def _in_order(path: Path, read: Callable, order: Callable) -> Iterable[Turn] | Iterable[Word]:

@@ -223,7 +223,7 @@ def _ids(path: str, before: int) -> set[str]:
 
 def split(text: str) -> list[str]:
     """The fields of a line or of the rest of one, split at ASCII blanks only."""
-    return [field.decode() for field in text.encode().split()]
+    return list(map(bytes.decode, text.encode().split()))
 
 
 def number_of(text: str) -> float:
