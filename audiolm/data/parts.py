@@ -16,6 +16,7 @@ from audiolm.data.recordings import Count
 from audiolm.data.tables import (
     TURN_ORDER,
     WORD_ORDER,
+    Problem,
     Turn,
     Word,
     iter_ctm,
@@ -23,6 +24,7 @@ from audiolm.data.tables import (
     read_reco2file_and_channel,
     read_segments,
     read_wav_scp,
+    refuse,
 )
 from audiolm.data.tools import combine, rejections, write_rejected
 from audiolm.errors import AudiolmError
@@ -67,6 +69,8 @@ def join(work: Path, name: str, kind: str, num_jobs: int) -> list[Count]:
             present |= {reco for reco in data.wav if data.file_and_channel(reco)[0] in files}
             _join_streams(directory.parent / "streams", num_jobs)
     else:
+        if kind == "text":
+            _check_words(data, directory.parent / "align/ctm")
         tokens.merge(directory, kind, num_jobs)
         present = set(tokens.TokenReader(directory, kind).keys())
     write_rejected(directory / "rejected.tsv", sorted(rejected))
@@ -103,6 +107,18 @@ def merged(parts: Iterable[Path], read: Callable, order: Callable) -> Iterator[T
             yield entry
         if following := next(entries, None):
             heapq.heappush(begun, (order(following[1]), number, following[1], entries))
+
+
+def _check_words(data: DataDir, path: Path) -> None:
+    """Refuse words of other recordings: the jobs of the text stage pass over what is in none of their files."""
+
+    def report(problem: Problem) -> None:
+        if not problem.repairable:  # what is out of order, the jobs have rejected
+            refuse(problem)
+
+    if path.is_file():
+        for _ in data.with_reco(word for _, word in iter_ctm(path, report)):
+            pass
 
 
 def _join_streams(directory: Path, num_jobs: int) -> None:
