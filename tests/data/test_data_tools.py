@@ -139,6 +139,14 @@ def test_silent_recordings_stay_with_their_neighbour(tmp_path):
     assert [part.recos for part in parts_of(data, tmp_path, 2)] == [["d1-A", "d1-B", "d2-A"], ["d2-B"]]
 
 
+def test_split_puts_words_and_turns_in_order(calls, tmp_path):
+    calls.write(tmp_path)
+    words = [f"{utt} 1 0.10 0.20 w 1.00\n" for utt in calls.utts]
+    (tmp_path / "ctm").write_text("".join(reversed(words)))
+    split(tmp_path, tmp_path / "split", 2)
+    assert [(tmp_path / f"split/{part}/ctm").read_text() for part in (1, 2)] == ["".join(words[:3]), "".join(words[3:])]
+
+
 def test_combine_refuses_contradictions_and_segments_whole_recordings():
     a = DataDir(wav={"r": "x"}, text={"r": "one"}, reco2dur={"r": 2.0}, path="a")
     b = DataDir(wav={"s": "y"}, segments={"u": Segment("s", 0, 1)}, path="b")

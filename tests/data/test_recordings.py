@@ -91,6 +91,16 @@ def test_times_beyond_the_end_are_found_once_lengths_are_known(source, tmp_path)
     assert "'gone' goes from 1.20" in reasons["c1-A"]
 
 
+def test_words_out_of_the_order_of_writing_are_sorted(source, tmp_path):
+    path = source.path / "ctm"
+    lines = path.read_text().splitlines(keepends=True)
+    convert(source, tmp_path / "out")
+    expected = (tmp_path / "out/ctm").read_bytes()
+    path.write_text("".join(reversed(lines)))
+    convert(DataDir.read(source.path), tmp_path / "out")
+    assert (tmp_path / "out/ctm").read_bytes() == expected
+
+
 BAD = {
     "missing": (None, "No such file"),
     "empty": (b"", "is empty"),
