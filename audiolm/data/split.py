@@ -39,7 +39,8 @@ def split(
 
     A speaker's utterances stay together, unless ``per_utt`` or where there is no ``utt2spk``. A recording without
     utterances goes with the recording before it. A recording whose utterances are in two parts is in both. Every table
-    of every part is written atomically, sorted; one that is empty now is removed.
+    of every part is written atomically, sorted; one that is empty now is removed. ``wav.scp`` comes last, and goes
+    first where there is one: what is interrupted is no data directory.
 
     Raises:
         AudiolmError: fewer speakers (or utterances) than parts; see DataDir.read.
@@ -61,8 +62,10 @@ class Splitter:
         segmented = self._has("segments")
         speaker = {utt: spk for _, utt, spk in self._rows("utt2spk", read_utt2spk)}
         utts = self._assign(speaker, per_utt or not speaker, "segments" if segmented else "wav.scp")
+        for folder in self.folders:
+            (folder / "wav.scp").unlink(missing_ok=True)
         recos = self._segments(utts) if segmented else dict(utts)
-        self._wav(recos)
+        wav = self._dealt(self._wav(recos))
         self._deal("text", utts, partial(read_table, expected="<utterance> <transcript>"))
         spks = self._speakers(speaker, utts)
         self._deal("reco2dur", recos, read_reco2dur, seconds)
@@ -74,13 +77,15 @@ class Splitter:
             entries = _in_order(self.source / name, read, order) if self._has(name) else ()
             places = ((entry, (entry.file, channel_index(entry.channel))) for entry in entries)
             self._write(name, ((channels.get(place, ()), entry.line) for entry, place in places))
+        self._put("wav.scp", wav)
 
     def _has(self, name: str) -> bool:
         return (self.source / name).is_file()
 
     def _rows(self, name: str, read: Callable) -> Iterable[tuple]:
         """(Line number, id, value) of every line of a table that is there."""
-        return filled(self.source / name, read(self.source / name)) if self._has(name) else ()
+        path = self.source / name
+        return filled(path, read(path)) if name == "wav.scp" or path.is_file() else ()
 
     def _assign(self, speaker: Mapping[str, str], per_utt: bool, table: str) -> dict[str, Parts]:
         """Utterance -> its part."""
@@ -127,19 +132,15 @@ class Splitter:
         self._write("segments", lines())
         return recos
 
-    def _wav(self, recos: dict[str, Parts]) -> None:
-        """Deal out ``wav.scp``; add to ``recos`` those without utterances: each goes with the one before it."""
-
-        def lines() -> Iterator[tuple[Parts, str]]:
-            last = self.single[0]
-            for _, reco, entry in self._rows("wav.scp", self.read_wav):
-                parts = recos.get(reco)
-                if not parts:
-                    parts = recos[reco] = last
-                last = self.single[parts[0]]
-                yield parts, f"{reco} {found_path(entry, self.source)}"
-
-        self._write("wav.scp", lines())
+    def _wav(self, recos: dict[str, Parts]) -> Iterator[tuple[Parts, str]]:
+        """The lines of ``wav.scp``; adds to ``recos`` those without utterances: each goes with the one before it."""
+        last = self.single[0]
+        for _, reco, entry in self._rows("wav.scp", self.read_wav):
+            parts = recos.get(reco)
+            if not parts:
+                parts = recos[reco] = last
+            last = self.single[parts[0]]
+            yield parts, f"{reco} {found_path(entry, self.source)}"
 
     def _speakers(self, speaker: Mapping[str, str], utts: Mapping[str, Parts]) -> dict[str, Parts]:
         """Deal out ``utt2spk`` and ``spk2utt``; return speaker -> parts."""
@@ -178,10 +179,17 @@ class Splitter:
 
     def _write(self, name: str, lines: Iterable[tuple[Parts, str]]) -> None:
         """Write the lines of a table to the parts that each is for."""
+        self._put(name, self._dealt(lines))
+
+    def _dealt(self, lines: Iterable[tuple[Parts, str]]) -> list[list[str]]:
+        """The lines of each part."""
         dealt: list[list[str]] = [[] for _ in self.folders]
         for parts, line in lines:
             for part in parts:
                 dealt[part].append(line)
+        return dealt
+
+    def _put(self, name: str, dealt: Iterable[list[str]]) -> None:
         for folder, own in zip(self.folders, dealt, strict=True):
             if own:
                 write_lines(folder / name, own)

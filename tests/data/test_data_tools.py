@@ -139,6 +139,20 @@ def test_silent_recordings_stay_with_their_neighbour(tmp_path):
     assert [part.recos for part in parts_of(data, tmp_path, 2)] == [["d1-A", "d1-B", "d2-A"], ["d2-B"]]
 
 
+def test_what_a_fault_interrupts_is_no_data_directory(calls, tmp_path):
+    parts = parts_of(calls, tmp_path, 2)
+    (tmp_path / "text").write_text("a-0 one\na-0 two\n")
+    with pytest.raises(AudiolmError, match="text:2: duplicate id 'a-0'"):
+        split(tmp_path, tmp_path / "split", 2)
+    assert not (parts[0].path / "wav.scp").exists()
+    (tmp_path / "text").unlink()
+    split(tmp_path, tmp_path / "split", 2)
+    assert [DataDir.read(part.path).utts for part in parts] == [part.utts for part in parts]
+    (tmp_path / "wav.scp").unlink()
+    with pytest.raises(AudiolmError, match="cannot read .*wav.scp: No such file"):
+        split(tmp_path, tmp_path / "split", 2)
+
+
 def test_split_puts_words_and_turns_in_order(calls, tmp_path):
     calls.write(tmp_path)
     words = [f"{utt} 1 0.10 0.20 w 1.00\n" for utt in calls.utts]
