@@ -129,7 +129,7 @@ def given_words(data: DataDir, recos: Iterable[str]) -> tuple[list[Word], list[t
     Raises:
         AudiolmError: the corpus has no ``ctm``.
     """
-    if not data.ctm:
+    if not data.ctm and not data.has("ctm"):
         raise AudiolmError(
             f"{data.path} has no words in a ctm, which --backend given takes them from: align with pocketsphinx or ctc"
         )

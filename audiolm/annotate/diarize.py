@@ -205,7 +205,7 @@ def given_turns(data: DataDir, files: Iterable[str]) -> tuple[list[Turn], list[t
     Raises:
         AudiolmError: the corpus has no ``rttm``.
     """
-    if not data.rttm:
+    if not data.rttm and not data.has("rttm"):
         raise AudiolmError(
             f"{data.path} has no turns in an rttm, which --backend given takes them from: diarize with channels, "
             "embedded or pyannote"

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
     from audiolm.annotate import transcribe
     from audiolm.annotate.align import align_recordings, given_words, make_aligner
     from audiolm.annotate.sources import widest
-    from audiolm.data.datadir import DataDir, share
+    from audiolm.data.shares import read_share
     from audiolm.data.tables import write_ctm
     from audiolm.data.tools import write_rejected
 
@@ -48,11 +48,11 @@ def run(args: argparse.Namespace) -> None:
         find = align_recordings
     for name in args.sets:
         if worker is None:
-            data = DataDir.read(args.dir / "dump" / name / "audio")
-            words, rejected = find(data, share(data.recos, args.job, args.num_jobs))
+            data = read_share(args.dir / "dump" / name / "audio", args.job, args.num_jobs)
+            words, rejected = find(data, data.recos)
         else:
-            data = widest(args.dir, name, worker.fs, args.allow_pipes)
-            words, rejected = find(data, share(data.recos, args.job, args.num_jobs), worker)
+            data = widest(args.dir, name, worker.fs, args.allow_pipes, args.job, args.num_jobs)
+            words, rejected = find(data, data.recos, worker)
         directory = args.dir / "dump" / name / "align"
         write_ctm(directory / f"ctm.{args.job}", words)
         write_rejected(directory / f"rejected.{args.job}.tsv", sorted(rejected))

@@ -36,14 +36,14 @@ def run(args: argparse.Namespace) -> None:
     from dataclasses import fields
 
     from audiolm.annotate.screening import Limits, Screening
-    from audiolm.data.datadir import DataDir
     from audiolm.data.recordings import convert_share
+    from audiolm.data.shares import read_share
 
     limits = Limits(**{field.name: getattr(args, field.name) for field in fields(Limits)})
     for name in args.sets:
-        source = DataDir.read(args.dir / "data" / name, allow_pipes=args.allow_pipes)
+        source = read_share(args.dir / "data" / name, args.job, args.num_jobs, args.allow_pipes)
         screen = None
         if limits.judge or limits.longest is not None:
             screen = Screening(source, limits, device=job_device(args.job) if limits.language else "cpu")
         directory = args.dir / "dump" / name / "audio"
-        convert_share(source, directory, args.fs, args.job, args.num_jobs, args.source_fs, args.downmix, screen)
+        convert_share(source, directory, args.fs, args.job, args.source_fs, args.downmix, screen)

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> None:
 
     from audiolm.codec.bulk import encode_recordings
     from audiolm.codec.load import load_codec
-    from audiolm.data.datadir import DataDir, share
+    from audiolm.data.shares import read_share
     from audiolm.data.tokens import Meta, TokenWriter
     from audiolm.data.tools import write_rejected
     from audiolm.train.checkpoint import checksum
@@ -31,8 +31,8 @@ def run(args: argparse.Namespace) -> None:
     codec = load_codec(args.codec, "cuda" if torch.cuda.is_available() else "cpu")
     meta = Meta(codec.frame_rate, tuple(codec.codebook_sizes), checksum(args.codec))
     for name in args.sets:
-        data = DataDir.read(args.dir / "dump" / name / "audio")
-        codes, rejected = encode_recordings(codec, data, share(data.recos, args.job, args.num_jobs))
+        data = read_share(args.dir / "dump" / name / "audio", args.job, args.num_jobs)
+        codes, rejected = encode_recordings(codec, data, data.recos)
         directory = args.dir / "dump" / name / "codes"
         with TokenWriter(directory, "codes", args.job, meta) as writer:
             for reco in sorted(codes):

@@ -110,11 +110,10 @@ def _fix(args: argparse.Namespace) -> None:
 
 
 def _split(args: argparse.Namespace) -> None:
-    from audiolm.data.tools import split
+    from audiolm.data.split import split
 
     into = args.source / f"split{args.count}{'utt' if args.per_utt else ''}"
-    for job, part in enumerate(split(_read(args, args.source), args.count, args.per_utt), 1):
-        part.write(into / str(job))
+    split(args.source, into, args.count, args.per_utt, args.allow_pipes)
 
 
 def _subset(args: argparse.Namespace) -> None:

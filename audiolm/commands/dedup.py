@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
 def _index(args: argparse.Namespace) -> None:
     import shutil
 
-    from audiolm.data.datadir import DataDir, share
+    from audiolm.data.shares import read_share
 
     folder = args.dir / "dump/fingerprints/index"
     for name in args.sets:
@@ -50,8 +50,8 @@ def _index(args: argparse.Namespace) -> None:
             job = shard.name.removeprefix(f"{name}.").partition(".")[0]
             if job.isdigit() and int(job) > args.num_jobs:
                 shutil.rmtree(shard, ignore_errors=True)
-        data = DataDir.read(args.dir / "dump" / name / "audio")
-        _write(folder, f"{name}.{args.job}", data, share(data.recos, args.job, args.num_jobs), f"{name}/")
+        data = read_share(args.dir / "dump" / name / "audio", args.job, args.num_jobs)
+        _write(folder, f"{name}.{args.job}", data, data.recos, f"{name}/")
 
 
 def _add(args: argparse.Namespace) -> None:
@@ -73,18 +73,18 @@ def _write(folder: Path, name: str, data, recos: list[str], prefix: str) -> None
 
 
 def _search(args: argparse.Namespace) -> None:
-    from audiolm.data.datadir import DataDir, share
     from audiolm.data.duplicates import write_matches
     from audiolm.data.fingerprint_index import open_index, search
     from audiolm.data.fingerprints import SAMPLE_RATE
+    from audiolm.data.shares import read_share
     from audiolm.jobs.progress import progress
 
     folder = args.dir / "dump/fingerprints"
     shards = open_index(folder / "index")
     matches = []
     for name in args.sets:
-        data = DataDir.read(args.dir / "dump" / name / "audio")
-        for reco in progress(share(data.recos, args.job, args.num_jobs), desc="search"):
+        data = read_share(args.dir / "dump" / name / "audio", args.job, args.num_jobs)
+        for reco in progress(data.recos, desc="search"):
             matches += search(shards, f"{name}/{reco}", data.audio(reco, fs=SAMPLE_RATE), SAMPLE_RATE)
     write_matches(folder / f"matches.{args.job}", matches)
 

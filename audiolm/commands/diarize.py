@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     from audiolm.annotate.diarize import diarize_files, files_of, given_turns, make_diarizer
     from audiolm.annotate.separate import write_part
     from audiolm.annotate.sources import widest
-    from audiolm.data.datadir import DataDir, share
+    from audiolm.data.shares import read_share
     from audiolm.data.tables import write_rttm
     from audiolm.data.tools import write_rejected
 
@@ -43,12 +43,13 @@ def run(args: argparse.Namespace) -> None:
         diarizer = make_diarizer(args.backend, args.num_speakers, args.model, job_device(args.job))
         find = partial(diarize_files, diarizer=diarizer)
     for name in args.sets:
-        data = widest(args.dir, name, 16000, args.allow_pipes)
-        files = share(list(files_of(data)), args.job, args.num_jobs)
+        data = widest(args.dir, name, 16000, args.allow_pipes, args.job, args.num_jobs)
+        files = list(files_of(data))
         turns, rejected = find(data, files)
         dump = args.dir / "dump" / name
         if args.streams:
-            write_part(DataDir.read(dump / "audio"), files, turns, dump / "streams", args.seed, args.job)
+            own = read_share(dump / "audio", args.job, args.num_jobs)
+            write_part(own, files, turns, dump / "streams", args.seed, args.job)
         directory = dump / "diarize"
         write_rttm(directory / f"rttm.{args.job}", turns)
         write_rejected(directory / f"rejected.{args.job}.tsv", sorted(rejected))

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write this job's share of every set."""
-    from audiolm.data.datadir import DataDir, share
+    from audiolm.data.shares import read_share
     from audiolm.data.tokens import Meta, TokenWriter
     from audiolm.data.tools import write_rejected
     from audiolm.errors import AudiolmError
@@ -50,12 +50,12 @@ def run(args: argparse.Namespace) -> None:
     meta = Meta(args.frame_rate, (tokenizer.vocab_size,), tokenizer.checksum)
     spelling = functools.cache(tokenizer.encode_word)
     for name in args.sets:
-        data = DataDir.read(args.dir / "dump" / name / "audio")
+        data = read_share(args.dir / "dump" / name / "audio", args.job, args.num_jobs)
         words, disorder = read_words(data, args.dir / "dump" / name / "align" / "ctm")
         directory = args.dir / "dump" / name / "text"
         total, rejected = TextStats(), []
         with TokenWriter(directory, "text", args.job, meta) as writer:
-            for reco in progress(share(data.recos, args.job, args.num_jobs), desc=f"text {name}"):
+            for reco in progress(data.recos, desc=f"text {name}"):
                 duration = data.duration(reco)
                 try:
                     if reco in disorder:
@@ -97,7 +97,7 @@ def read_words(data: "DataDir", path: Path) -> "tuple[dict[str, list[Word]], dic
         file, channel = data.file_and_channel(reco)
         recos[file, channel_index(channel)] = reco
     words, disorder = [], {}
-    for line, word in iter_ctm(path, report):
+    for line, word in iter_ctm(path, report, data.files):
         words.append(word)
         if line in reasons:
             disorder[recos.get((word.file, channel_index(word.channel)))] = reasons[line]

@@ -5,28 +5,29 @@ there is no ``segments``. See audiolm.data.tables for the line formats.
 """
 
 import os
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from audiolm.data.files import write_lines
 from audiolm.data.tables import (
-    Problem,
-    Report,
+    BLANK,
     Segment,
     Turn,
     Word,
     channel_index,
-    number_of,
+    is_pipe,
     read_ctm,
+    read_reco2dur,
+    read_reco2file_and_channel,
     read_rttm,
     read_segments,
     read_table,
-    refuse,
+    read_utt2spk,
+    read_wav_scp,
     seconds,
-    split,
     write_ctm,
     write_rttm,
 )
@@ -52,7 +53,6 @@ OTHER_TABLES = {
     "reco2num_spk": "reco",
     "midi.scp": "reco",
 }
-_BLANK = re.compile(r"[ \t\r\n\v\f]")
 
 
 class DataDir:
@@ -68,6 +68,7 @@ class DataDir:
         reco2dur: recording -> seconds.
         rttm, ctm: speaker turns and words, by (file id, channel); read from disk when first asked for.
         others: file name -> table, for other Kaldi tables (``spk2gender``, ``utt2lang``, ``feats.scp`` …).
+        files: None, or where only some recordings were read, the files that ``rttm`` and ``ctm`` are read of.
     """
 
     def __init__(
@@ -93,41 +94,56 @@ class DataDir:
         self.others = others or {}
         self.path = Path(path) if path is not None else None
         self.allow_pipes = allow_pipes
+        self.files: set[str] | None = None
         self._rttm, self._ctm = rttm, ctm
+        self._segmented = False  # on disk, where none of the segments may be of the recordings that were read
 
     # ------------------------------------------------------------------ reading and writing
 
     @classmethod
-    def read(cls, path: str | os.PathLike, allow_pipes: bool = False) -> "DataDir":
+    def read(
+        cls, path: str | os.PathLike, allow_pipes: bool = False, recos: Collection[str] | None = None
+    ) -> "DataDir":
         """Read a data directory; only ``wav.scp`` must be there.
+
+        Args:
+            recos: None: all; else only what concerns these recordings, which are all the channels of some files.
 
         Raises:
             AudiolmError: a file is missing, empty, unsorted, not UTF-8, has a duplicate or malformed line, or
-                ``wav.scp`` holds a pipe and ``allow_pipes`` is not set (``audiolm datadir fix`` repairs them).
+                ``wav.scp`` holds a pipe and ``allow_pipes`` is not set (``audiolm datadir fix`` repairs them). With
+                ``recos``, lines of others are not looked at.
         """
-        path = Path(path)
-        if not path.is_dir():
-            raise AudiolmError(f"no data directory {path}, expected a folder with wav.scp")
-        return cls(
-            wav=_filled(path / "wav.scp", read_wav_scp(path / "wav.scp", allow_pipes)),
-            segments=_optional(path / "segments", read_segments),
-            text=_optional(path / "text", lambda file: read_table(file, "<utterance> <transcript>")),
-            utt2spk=_optional(path / "utt2spk", read_utt2spk),
-            reco2file_and_channel=_optional(path / "reco2file_and_channel", read_reco2file_and_channel),
-            reco2dur=_optional(path / "reco2dur", read_reco2dur),
-            others={
-                name: _optional(path / name, lambda file: read_table(file, "<id> <value>"))
-                for name in OTHER_TABLES
-                if (path / name).is_file()
-            },
-            path=path,
-            allow_pipes=allow_pipes,
-        )
+        path = existing(path)
+        data = cls(path=path, allow_pipes=allow_pipes)
+
+        def table(name: str, read: Callable, **only) -> dict:
+            if name != "wav.scp" and not (path / name).is_file():
+                return {}
+            lines = ((key, value) for _, key, value in read(path / name, **only))
+            return dict(filled(path / name, lines) if recos is None else lines)
+
+        data.wav = table("wav.scp", partial(read_wav_scp, allow_pipes=allow_pipes), ids=recos)
+        data.reco2file_and_channel = table("reco2file_and_channel", read_reco2file_and_channel, ids=recos)
+        data.reco2dur = table("reco2dur", read_reco2dur, ids=recos)
+        data.segments = table("segments", read_segments, recos=recos)
+        utts = recos
+        if recos is not None:
+            data._segmented = (path / "segments").is_file()
+            data.files = {data.file_and_channel(reco)[0] for reco in data.wav}
+            utts = data.segments if data._segmented else recos
+        data.text = table("text", partial(read_table, expected="<utterance> <transcript>"), ids=utts)
+        data.utt2spk = table("utt2spk", read_utt2spk, ids=utts)
+        known = {"reco": recos, "utt": utts, "spk": None if recos is None else set(data.utt2spk.values())}
+        for name, kind in OTHER_TABLES.items():
+            if found := table(name, partial(read_table, expected="<id> <value>"), ids=known[kind]):
+                data.others[name] = found
+        return data
 
     @property
     def rttm(self) -> list[Turn]:
         if self._rttm is None:
-            self._rttm = read_rttm(self.path / "rttm") if self._has("rttm") else []
+            self._rttm = read_rttm(self.path / "rttm", self.files) if self.has("rttm") else []
         return self._rttm
 
     @rttm.setter
@@ -137,14 +153,15 @@ class DataDir:
     @property
     def ctm(self) -> list[Word]:
         if self._ctm is None:
-            self._ctm = read_ctm(self.path / "ctm") if self._has("ctm") else []
+            self._ctm = read_ctm(self.path / "ctm", self.files) if self.has("ctm") else []
         return self._ctm
 
     @ctm.setter
     def ctm(self, words: list[Word]) -> None:
         self._ctm = words
 
-    def _has(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
+        """Whether the directory that was read has a file of that name."""
         return self.path is not None and (self.path / name).is_file()
 
     def write(self, path: str | os.PathLike) -> None:
@@ -161,9 +178,7 @@ class DataDir:
         moved = self.path is not None and path.absolute() != self.path.absolute()
         tables = {
             "wav.scp": {reco: self.wav_path(reco) for reco in self.wav} if moved else self.wav,
-            "segments": {
-                utt: f"{place.reco} {seconds(place.start)} {seconds(place.end)}" for utt, place in self.segments.items()
-            },
+            "segments": {utt: place.line for utt, place in self.segments.items()},
             "text": self.text,
             "utt2spk": self.utt2spk,
             "spk2utt": {spk: " ".join(utts) for spk, utts in self.spk2utt().items()},
@@ -196,7 +211,7 @@ class DataDir:
     @property
     def utts(self) -> list[str]:
         """Utterance ids, sorted: those of ``segments``, or the recordings."""
-        return sorted(self.segments or self.wav)
+        return sorted(self.segments if self.segments or self._segmented else self.wav)
 
     def spk2utt(self) -> dict[str, list[str]]:
         """Speaker -> its utterances, both sorted."""
@@ -230,16 +245,13 @@ class DataDir:
                 )
         return table
 
-    def by_reco(self, entries: Iterable[T]) -> dict[str, list[T]]:
-        """Turns or words -> recording -> its entries in order of time; every recording has a list.
-
-        Channels ``A`` and ``1`` are the same.
+    def with_reco(self, entries: Iterable[T]) -> Iterator[tuple[str, T]]:
+        """Yield (recording, entry) of turns or words; channels ``A`` and ``1`` are the same.
 
         Raises:
             AudiolmError: an entry names a file and channel that no recording has.
         """
         reco_of = self.reco_of_channel()
-        table = {reco: [] for reco in sorted(self.wav)}
         for entry in entries:
             reco = reco_of.get((entry.file, channel_index(entry.channel)))
             if reco is None:
@@ -248,6 +260,12 @@ class DataDir:
                     f" '{entry.channel}': no recording of {self.path or 'the data directory'} is that channel;"
                     " add it to wav.scp and reco2file_and_channel"
                 )
+            yield reco, entry
+
+    def by_reco(self, entries: Iterable[T]) -> dict[str, list[T]]:
+        """Turns or words -> recording -> its entries in order of time (see with_reco); every recording has a list."""
+        table = {reco: [] for reco in sorted(self.wav)}
+        for reco, entry in self.with_reco(entries):
             table[reco].append(entry)
         for entries_of_reco in table.values():
             entries_of_reco.sort(key=lambda entry: entry.start)
@@ -271,11 +289,7 @@ class DataDir:
         """
         if reco not in self.wav:
             raise AudiolmError(f"no recording '{reco}' in {self.path or 'the data directory'}/wav.scp")
-        entry = self.wav[reco]
-        if is_pipe(entry) or os.path.isabs(entry) or self.path is None or os.path.exists(entry):
-            return entry
-        beside = self.path.absolute() / entry
-        return str(beside) if beside.exists() else entry
+        return found_path(self.wav[reco], self.path)
 
     def channel(self, reco: str) -> int | None:
         """The 0-based channel of its file that a recording is, or None where no table says."""
@@ -311,82 +325,54 @@ def share(ids: Sequence[str], job: int, num_jobs: int) -> list[str]:
     >>> share(["c", "a", "b"], 2, 2)
     ['b', 'c']
     """
+    return sorted(ids)[block(len(ids), job, num_jobs)]
+
+
+def block(count: int, job: int, num_jobs: int) -> slice:
+    """Which of ``count`` items in order are the job's (see share).
+
+    Raises:
+        AudiolmError: there is no such job.
+    """
     if not 1 <= job <= num_jobs:
         raise AudiolmError(f"job {job} of {num_jobs}, expected 1 <= job <= num_jobs")
-    ids = sorted(ids)
-    return ids[(job - 1) * len(ids) // num_jobs : job * len(ids) // num_jobs]
+    return slice((job - 1) * count // num_jobs, job * count // num_jobs)
 
 
-def is_pipe(entry: str) -> bool:
-    """Whether a ``wav.scp`` entry runs a shell command (``sph2pipe … |``) instead of naming a file."""
-    return entry.endswith("|") or entry.startswith("|")
+def existing(path: str | os.PathLike) -> Path:
+    """The path of a data directory that is there.
+
+    Raises:
+        AudiolmError: it is not.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise AudiolmError(f"no data directory {path}, expected a folder with wav.scp")
+    return path
 
 
-# ---------------------------------------------------------------------- one reader per table
+def found_path(entry: str, directory: Path | None) -> str:
+    """The file (or pipe) that an entry of a directory's ``wav.scp`` means; see DataDir.wav_path."""
+    if is_pipe(entry) or os.path.isabs(entry) or directory is None or os.path.exists(entry):
+        return entry
+    beside = directory.absolute() / entry
+    return str(beside) if beside.exists() else entry
 
 
-def read_wav_scp(path: Path, allow_pipes: bool = False, report: Report = refuse):
-    """Yield (line, recording, path or pipe)."""
-    for number, reco, entry in read_table(path, "<recording> <audio file>", report):
-        if is_pipe(entry) and not allow_pipes:
-            reason = (
-                f"'{reco}' is a pipe, which runs a shell; expected an audio file (or --allow_pipes, if you trust it)"
-            )
-            report(Problem(str(path), number, reco, reason))
-        else:
-            yield number, reco, entry
+def filled(path: Path, lines: Iterable[T]) -> Iterator[T]:
+    """Pass on the lines of a table.
 
-
-def read_utt2spk(path: Path, report: Report = refuse):
-    """Yield (line, utterance, speaker)."""
-    expected = "<utterance> <speaker>"
-    for number, utt, spk in read_table(path, expected, report):
-        if _BLANK.search(spk):
-            report(Problem(str(path), number, utt, f"found '{utt} {spk}', expected '{expected}'"))
-        else:
-            yield number, utt, spk
-
-
-def read_reco2file_and_channel(path: Path, report: Report = refuse):
-    """Yield (line, recording, (file, channel)); two recordings may not be the same channel."""
-    expected, taken = "<recording> <file> <channel: A, B … or 1, 2 …>", {}
-    for number, reco, rest in read_table(path, expected, report):
-        fields = split(rest)
-        try:
-            place = (fields[0], channel_index(fields[1])) if len(fields) == 2 else None
-        except AudiolmError:
-            place = None
-        if place is None:
-            report(Problem(str(path), number, reco, f"found '{reco} {rest}', expected '{expected}'"))
-        elif place in taken:
-            reason = f"'{reco}' is channel {fields[1]} of '{fields[0]}', which '{taken[place]}' is already"
-            report(Problem(str(path), number, reco, reason))
-        else:
-            taken[place] = reco
-            yield number, reco, (fields[0], fields[1])
-
-
-def read_reco2dur(path: Path, report: Report = refuse):
-    """Yield (line, recording, seconds)."""
-    for number, reco, rest in read_table(path, "<recording> <seconds>", report):
-        if not number_of(rest) > 0:
-            report(Problem(str(path), number, reco, f"'{reco}' lasts '{rest}', expected a number of seconds above 0"))
-        else:
-            yield number, reco, float(rest)
-
-
-def _filled(path: Path, lines: Iterable[tuple[int, str, T]]) -> dict[str, T]:
-    table = {key: value for _, key, value in lines}
-    if not table:
+    Raises:
+        AudiolmError: there are none.
+    """
+    line = None
+    for line in lines:
+        yield line
+    if line is None:
         raise AudiolmError(f"{path} is empty, expected one line per id; write it again, or remove it if it is optional")
-    return table
-
-
-def _optional(path: Path, read: Callable) -> dict:
-    return _filled(path, read(path)) if path.is_file() else {}
 
 
 def _line(path: Path, key: str, value: str) -> str:
-    if not key or _BLANK.search(key) or not value.strip(" \t\r\n\v\f") or "\n" in value:
+    if not key or BLANK.search(key) or not value.strip(" \t\r\n\v\f") or "\n" in value:
         raise AudiolmError(f"cannot write '{key} {value}' to {path}: an id has no blanks and a value is not empty")
     return f"{key} {value}"

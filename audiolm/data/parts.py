@@ -4,19 +4,32 @@ A verb writes its part files to ``dump/<set>/<kind>``: ``wav.scp.<job>``, ``rttm
 ``codes.<job>.ark`` and ``.scp``; and ``rejected.<job>.tsv``, which names each recording or utterance not among them.
 """
 
+import heapq
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from audiolm.data import recordings, tokens
 from audiolm.data.datadir import DataDir
-from audiolm.data.files import remove_others
+from audiolm.data.files import remove_others, write_lines
 from audiolm.data.recordings import Count
-from audiolm.data.tables import iter_ctm, iter_rttm, write_ctm, write_rttm
+from audiolm.data.tables import (
+    TURN_ORDER,
+    WORD_ORDER,
+    Problem,
+    Turn,
+    Word,
+    iter_ctm,
+    iter_rttm,
+    read_reco2file_and_channel,
+    read_segments,
+    read_wav_scp,
+    refuse,
+)
 from audiolm.data.tools import combine, rejections, write_rejected
 from audiolm.errors import AudiolmError
 
-TABLES = {"diarize": ("rttm", iter_rttm, write_rttm), "align": ("ctm", iter_ctm, write_ctm)}
+TABLES = {"diarize": ("rttm", iter_rttm, TURN_ORDER), "align": ("ctm", iter_ctm, WORD_ORDER)}
 ARCHIVES = ("text", "codes")
 KINDS = ("audio", *TABLES, *ARCHIVES)
 
@@ -38,22 +51,74 @@ def join(work: Path, name: str, kind: str, num_jobs: int) -> list[Count]:
     directory = work / "dump" / name / kind
     if kind == "audio":
         return recordings.finish(DataDir.read(work / "data" / name, allow_pipes=True), directory, num_jobs)
-    data = DataDir.read(work / "dump" / name / "audio")
+    data = _recordings(work / "dump" / name / "audio")
     rejected = [item for part in _parts(directory, "rejected.{}.tsv", num_jobs) for item in rejections(part)]
     if kind in TABLES:
-        table, read, write = TABLES[kind]
-        entries = [entry for part in _parts(directory, table + ".{}", num_jobs) for _, entry in read(part)]
-        write(directory / table, entries)
-        present = {reco for reco, found in data.by_reco(entries).items() if found}
+        table, read, order = TABLES[kind]
+        entries = merged(_parts(directory, table + ".{}", num_jobs), read, order)
+        present = set()
+
+        def lines() -> Iterator[str]:
+            for reco, entry in data.with_reco(entries):
+                present.add(reco)
+                yield entry.line
+
+        write_lines(directory / table, lines())
         if kind == "diarize":  # the turns of a mix stand on its first channel
-            files = {turn.file for turn in entries}
+            files = {data.file_and_channel(reco)[0] for reco in present}
             present |= {reco for reco in data.wav if data.file_and_channel(reco)[0] in files}
             _join_streams(directory.parent / "streams", num_jobs)
     else:
+        if kind == "text":
+            _check_words(data, directory.parent / "align/ctm")
         tokens.merge(directory, kind, num_jobs)
         present = set(tokens.TokenReader(directory, kind).keys())
     write_rejected(directory / "rejected.tsv", sorted(rejected))
     return [_account(data, directory, present, [item for item, _ in rejected])]
+
+
+def _recordings(path: Path) -> DataDir:
+    """A data directory's recordings and channels, all of it that counting takes."""
+    data = DataDir(wav={reco: entry for _, reco, entry in read_wav_scp(path / "wav.scp")}, path=path)
+    if data.has("reco2file_and_channel"):
+        table = read_reco2file_and_channel(path / "reco2file_and_channel")
+        data.reco2file_and_channel = {reco: place for _, reco, place in table}
+    return data
+
+
+def merged(parts: Iterable[Path], read: Callable, order: Callable) -> Iterator[Turn] | Iterator[Word]:
+    """The entries of sorted files in order; a file is open only from its first entry's turn to its last one's.
+
+    Args:
+        read, order: of the files, such as ``iter_ctm`` and ``WORD_ORDER``.
+    """
+    waiting = []
+    for number, part in enumerate(parts):
+        if first := next(read(part), None):
+            waiting.append((order(first[1]), number, part))
+    heapq.heapify(waiting)
+    begun: list[tuple] = []
+    while waiting or begun:
+        if waiting and (not begun or waiting[0][0] <= begun[0][0]):
+            _, number, part = heapq.heappop(waiting)
+            entries = read(part)
+        else:
+            _, number, entry, entries = heapq.heappop(begun)
+            yield entry
+        if following := next(entries, None):
+            heapq.heappush(begun, (order(following[1]), number, following[1], entries))
+
+
+def _check_words(data: DataDir, path: Path) -> None:
+    """Refuse words of other recordings: the jobs of the text stage pass over what is in none of their files."""
+
+    def report(problem: Problem) -> None:
+        if not problem.repairable:  # what is out of order, the jobs have rejected
+            refuse(problem)
+
+    if path.is_file():
+        for _ in data.with_reco(word for _, word in iter_ctm(path, report)):
+            pass
 
 
 def _join_streams(directory: Path, num_jobs: int) -> None:
@@ -84,7 +149,12 @@ def _parts(directory: Path, pattern: str, num_jobs: int) -> Iterator[Path]:
 
 def _account(data: DataDir, directory: Path, present: set[str], rejected: list[str]) -> Count:
     """Count inputs and rejected ones: utterances where some of those are rejected, else recordings."""
-    named = {data.segments[item].reco if item in data.segments else item for item in rejected}
+    out, utts, reco_of = set(rejected), 0, {}
+    for _, utt, place in read_segments(data.path / "segments") if out and data.has("segments") else ():
+        utts += 1
+        if utt in out:
+            reco_of[utt] = place.reco
+    named = {reco_of.get(item, item) for item in rejected}
     if strange := sorted((present | named) - data.wav.keys()):
         raise AudiolmError(
             f"{directory} holds '{strange[0]}', which is no recording of {data.path}; run the stage again"
@@ -94,9 +164,9 @@ def _account(data: DataDir, directory: Path, present: set[str], rejected: list[s
             f"recording '{lost[0]}' of {data.path} is neither in {directory} nor in its rejected.tsv "
             f"({len(lost)} such); run the stage again"
         )
-    if any(item in data.segments for item in rejected):
-        return Count("utterances", len(data.segments), len(set(rejected)))
-    return Count("recordings", len(data.wav), len(set(rejected)))
+    if reco_of:
+        return Count("utterances", utts, len(out))
+    return Count("recordings", len(data.wav), len(out))
 
 
 def check_rejected(counts: Iterable[Count], most: float, where: Path) -> None:

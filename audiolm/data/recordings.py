@@ -6,11 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiolm.data import audio
-from audiolm.data.datadir import DataDir, read_reco2dur, read_wav_scp, share
+from audiolm.data.datadir import DataDir
 from audiolm.data.duplicates import TABLE as FREQUENT
 from audiolm.data.files import CannotWrite, remove_others, write_lines
 from audiolm.data.pieces import Piece, Screen, cut_tables, piece_name, read_pieces, write_pieces
-from audiolm.data.tables import Problem, iter_ctm, iter_rttm, seconds
+from audiolm.data.tables import (
+    WORD_ORDER,
+    Problem,
+    iter_ctm,
+    iter_rttm,
+    read_reco2dur,
+    read_wav_scp,
+    seconds,
+    write_ctm,
+)
 from audiolm.data.tools import rejections, select, write_rejected
 from audiolm.data.validate import check_segments, inside
 from audiolm.errors import AudiolmError
@@ -31,14 +40,14 @@ def convert_share(
     directory: Path,
     fs: int,
     job: int = 1,
-    num_jobs: int = 1,
     expect_fs: int | None = None,
     downmix: bool = False,
     screen: Screen | None = None,
 ) -> None:
-    """Write the job's recordings to ``directory/flac``; at the end their ``wav.scp``, ``reco2dur`` and ``rejected``.
+    """Write recordings to ``directory/flac``; at the end the job's ``wav.scp``, ``reco2dur`` and ``rejected`` of them.
 
     Args:
+        source: the job's share of a data directory.
         fs: rate of the output in Hz.
         expect_fs: recordings of another rate are rejected.
         downmix: recordings with several channels, none of them picked by ``reco2file_and_channel``, are averaged
@@ -51,11 +60,11 @@ def convert_share(
     if not 1 <= fs <= 655350 or (fs > 65535 and fs % 10):
         raise AudiolmError(f"FLAC files cannot have a sample rate of {fs} Hz; give another --fs, such as 24000")
     if screen is not None:
-        _convert_pieces(source, directory, fs, screen, job, num_jobs, expect_fs, downmix)
+        _convert_pieces(source, directory, fs, screen, job, expect_fs, downmix)
         return
     (directory / f"pieces.{job}").unlink(missing_ok=True)
     files: dict[str, list[str]] = {}
-    for reco in share(source.recos, job, num_jobs):
+    for reco in source.recos:
         files.setdefault(source.wav_path(reco), []).append(reco)
     durations: dict[str, float] = {}
     rejected: list[tuple[str, str]] = []
@@ -90,7 +99,6 @@ def _convert_pieces(
     fs: int,
     screen: Screen,
     job: int,
-    num_jobs: int,
     expect_fs: int | None,
     downmix: bool,
 ) -> None:
@@ -101,7 +109,7 @@ def _convert_pieces(
     durations: dict[str, float] = {}
     rejected: list[tuple[str, str]] = []
     pieces: dict[str, Piece] = {}
-    for file in progress(share(list(files), job, num_jobs), desc="audio"):
+    for file in progress(sorted(files), desc="audio"):
         recos = files[file]
         try:
             regions = screen.cut(recos)
@@ -187,6 +195,9 @@ def finish(source: DataDir, directory: Path, num_jobs: int) -> list[Count]:
     if not wav:
         raise AudiolmError(f"every recording of {source.path} was rejected; the first: {': '.join(rejected[0])}")
     counts = [Count("recordings", len(wav) + len(rejected), len(rejected))]
+    stream = source.has("ctm") and not pieces
+    if stream:
+        source.ctm = []  # words are many: below they are written as they are read
     data = select(source, recos=recos)
     data.reco2dur = _lengths(durations, pieces)
     problems: list[Problem] = []
@@ -206,6 +217,8 @@ def finish(source: DataDir, directory: Path, num_jobs: int) -> list[Count]:
             counts[1] = Count("utterances", len(source.segments), len(source.segments) - len(data.segments))
     data.wav, data.reco2dur = wav, durations
     data.write(directory)
+    if stream:
+        counts += _write_words(source.path / "ctm", data, directory / "ctm", problems)
     (directory / FREQUENT).unlink(missing_ok=True)  # of recordings as they were before
     write_rejected(directory / "rejected.tsv", rejected + [item for item in problems if not item.repairable])
     remove_others(directory / "flac", {os.path.basename(path) for path in wav.values()})
@@ -214,6 +227,24 @@ def finish(source: DataDir, directory: Path, num_jobs: int) -> list[Count]:
         if job and int(job[1] or job[2]) > num_jobs:
             part.unlink()
     return counts
+
+
+def _write_words(source: Path, data: DataDir, path: Path, problems: list[Problem]) -> list[Count]:
+    """Write the words of a ``ctm`` that are inside the audio, and count them if there are any."""
+    inputs, ordered, before = 0, True, ()
+    for _, word in iter_ctm(source):
+        order = WORD_ORDER(word)
+        inputs, ordered, before = inputs + 1, ordered and before <= order, order
+    known = len(problems)
+    words = inside(data, source, iter_ctm, problems.append)
+    if ordered:
+        write_lines(path, (word.line for word in words))
+    else:
+        write_ctm(path, words)
+    dropped = sum(not problem.repairable for problem in problems[known:])
+    if dropped == inputs:
+        path.unlink()
+    return [Count("words", inputs, dropped)] if inputs else []
 
 
 def _lengths(durations: dict[str, float], pieces: dict[str, Piece]) -> dict[str, float]:

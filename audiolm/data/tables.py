@@ -5,14 +5,20 @@ by default the first problem is raised; a ``report`` function collects problems 
 Fields are separated by ASCII blanks, as in Kaldi. Python orders strings by code point, which is the byte order of
 their UTF-8, so ``sorted`` and ``<`` here mean ``LC_ALL=C``.
 
+Readers that are given ids pass over all other lines unread, so that what one job of many holds does not grow with the
+set.
+
 Sources: Kaldi, "Data preparation" (kaldi-asr.org/doc/data_prep.html); NIST, "The 2009 RT evaluation plan",
 appendix A (RTTM); NIST SCTK, ``doc/infmts.htm`` (CTM).
 """
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import IO
 
 from audiolm.data.files import write_lines
 from audiolm.errors import AudiolmError
@@ -23,6 +29,9 @@ OTHER_RTTM_TYPES = frozenset(
 )
 
 
+BLANK = re.compile(r"[ \t\r\n\v\f]")
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """An utterance's place: recording id, start and end in seconds."""
@@ -30,6 +39,11 @@ class Segment:
     reco: str
     start: float
     end: float
+
+    @property
+    def line(self) -> str:
+        """What ``segments`` says of the utterance after its id."""
+        return f"{self.reco} {seconds(self.start)} {seconds(self.end)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,12 @@ class Turn:
     def end(self) -> float:
         return self.start + self.duration
 
+    @property
+    def line(self) -> str:
+        """Its line of an ``rttm``."""
+        times = f"{seconds(self.start)} {seconds(self.duration)}"
+        return f"SPEAKER {self.file} {self.channel} {times} <NA> <NA> {self.speaker} <NA> <NA>"
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -61,6 +81,12 @@ class Word:
     @property
     def end(self) -> float:
         return self.start + self.duration
+
+    @property
+    def line(self) -> str:
+        """Its line of a ``ctm``."""
+        times = f"{seconds(self.start)} {seconds(self.duration)}"
+        return f"{self.file} {self.channel} {times} {self.word} {seconds(self.confidence)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +106,12 @@ class Problem:
         return f"{self.path}:{self.line}: {self.reason}" if self.line else f"{self.path}: {self.reason}"
 
 
+# The keys by which these are written in order.
+TURN_ORDER = attrgetter("file", "channel", "start", "end", "speaker")
+WORD_ORDER = attrgetter("file", "channel", "start")
+
 Report = Callable[[Problem], None]
+Ids = Collection[str] | None
 
 
 def refuse(problem: Problem) -> None:
@@ -92,13 +123,22 @@ def refuse(problem: Problem) -> None:
     raise AudiolmError(str(problem))
 
 
-def rows(path: str | os.PathLike, low: int, high: int, expected: str, report: Report = refuse):
+def rows(
+    path: str | os.PathLike,
+    low: int,
+    high: int,
+    expected: str,
+    report: Report = refuse,
+    ids: Ids = None,
+    column: int = 0,
+):
     """Yield (line number, fields) of each line that has ``low`` to ``high`` fields; the last keeps its inner blanks.
 
     With ``low`` 0, empty lines are passed over (NIST's formats allow them).
 
     Args:
         expected: the line's form, for messages, such as ``"<utterance> <speaker>"``.
+        ids: None: every line; else only those whose field number ``column`` is one of these.
 
     Raises:
         AudiolmError: the file cannot be read; by default also a line of another form or not in UTF-8.
@@ -109,10 +149,9 @@ def rows(path: str | os.PathLike, low: int, high: int, expected: str, report: Re
     except OSError as error:
         raise AudiolmError(f"cannot read {path}: {error.strerror}") from None
     with file:
-        for number, line in enumerate(file, 1):
-            fields = line.split(None, high - 1)
+        for number, line in _lines(file, ids, column):
             try:
-                fields = [field.decode() for field in fields]
+                fields = list(map(bytes.decode, line.split(None, high - 1)))
             except UnicodeDecodeError as error:
                 shown = line[:40].decode(errors="backslashreplace").strip()
                 report(Problem(path, number, "", f"not UTF-8 (byte 0x{error.object[error.start]:02x}): {shown}"))
@@ -130,14 +169,33 @@ def rows(path: str | os.PathLike, low: int, high: int, expected: str, report: Re
             yield number, fields
 
 
-def read_table(path: str | os.PathLike, expected: str, report: Report = refuse, may_be_empty: bool = False):
-    """Yield (line number, id, rest of the line) of a Kaldi table, sorted and without duplicates.
+def _lines(file: IO[bytes], ids: Ids, column: int) -> Iterator[tuple[int, bytes]]:
+    """(Number, line) of a file, or of its lines with one of ``ids`` in a column."""
+    if ids is None:
+        yield from enumerate(file, 1)
+        return
+    wanted = {id.encode() for id in ids}
+    for number, line in enumerate(file, 1):
+        fields = line.split(None, column + 1)
+        if len(fields) > column and fields[column] in wanted:
+            yield number, line
+
+
+def read_table(
+    path: str | os.PathLike,
+    expected: str,
+    report: Report = refuse,
+    may_be_empty: bool = False,
+    ids: Ids = None,
+    column: int = 0,
+):
+    """Yield (line number, id, rest of the line) of a Kaldi table, sorted and without duplicates (``ids``: see rows).
 
     With a ``report`` that returns, a duplicate is left out and an id out of order is reported and kept.
     ``may_be_empty``: a line may hold its id alone.
     """
     path, previous, seen = os.fspath(path), "", None
-    for number, fields in rows(path, 1 if may_be_empty else 2, 2, expected, report):
+    for number, fields in rows(path, 1 if may_be_empty else 2, 2, expected, report, ids, column):
         key = fields[0]
         if key <= previous or seen is not None:
             # Only a table out of order needs the set of all ids to find its duplicates.
@@ -165,7 +223,7 @@ def _ids(path: str, before: int) -> set[str]:
 
 def split(text: str) -> list[str]:
     """The fields of a line or of the rest of one, split at ASCII blanks only."""
-    return [field.decode() for field in text.encode().split()]
+    return list(map(bytes.decode, text.encode().split()))
 
 
 def number_of(text: str) -> float:
@@ -187,10 +245,12 @@ def seconds(value: float) -> str:
     return text[:-4] + text[-4:].rstrip("0")
 
 
-def read_segments(path: str | os.PathLike, report: Report = refuse) -> Iterator[tuple[int, str, Segment]]:
+def read_segments(
+    path: str | os.PathLike, report: Report = refuse, recos: Ids = None
+) -> Iterator[tuple[int, str, Segment]]:
     """Yield (line number, utterance id, segment) of a ``segments`` file; 0 ≤ start < end is checked."""
     expected = "<utterance> <recording> <start> <end>"
-    for number, utt, rest in read_table(path, expected, report):
+    for number, utt, rest in read_table(path, expected, report, ids=recos, column=1):
         fields = split(rest)
         start, end = (number_of(fields[1]), number_of(fields[2])) if len(fields) == 3 else (math.nan, math.nan)
         if math.isnan(start + end):
@@ -202,10 +262,69 @@ def read_segments(path: str | os.PathLike, report: Report = refuse) -> Iterator[
             yield number, utt, Segment(fields[0], start, end)
 
 
-def iter_rttm(path: str | os.PathLike, report: Report = refuse) -> Iterator[tuple[int, Turn]]:
-    """Yield (line number, turn) of an ``rttm``'s SPEAKER lines."""
+def is_pipe(entry: str) -> bool:
+    """Whether a ``wav.scp`` entry runs a shell command (``sph2pipe … |``) instead of naming a file."""
+    return entry.endswith("|") or entry.startswith("|")
+
+
+def read_wav_scp(path: str | os.PathLike, allow_pipes: bool = False, report: Report = refuse, ids: Ids = None):
+    """Yield (line, recording, path or pipe)."""
+    for number, reco, entry in read_table(path, "<recording> <audio file>", report, ids=ids):
+        if is_pipe(entry) and not allow_pipes:
+            reason = (
+                f"'{reco}' is a pipe, which runs a shell; expected an audio file (or --allow_pipes, if you trust it)"
+            )
+            report(Problem(str(path), number, reco, reason))
+        else:
+            yield number, reco, entry
+
+
+def read_utt2spk(path: str | os.PathLike, report: Report = refuse, ids: Ids = None):
+    """Yield (line, utterance, speaker)."""
+    expected = "<utterance> <speaker>"
+    for number, utt, spk in read_table(path, expected, report, ids=ids):
+        if BLANK.search(spk):
+            report(Problem(str(path), number, utt, f"found '{utt} {spk}', expected '{expected}'"))
+        else:
+            yield number, utt, spk
+
+
+def read_reco2file_and_channel(path: str | os.PathLike, report: Report = refuse, ids: Ids = None, files: Ids = None):
+    """Yield (line, recording, (file, channel)); two recordings may not be the same channel.
+
+    ``ids`` and ``files``: only these recordings, or the recordings of these files.
+    """
+    expected, taken = "<recording> <file> <channel: A, B … or 1, 2 …>", {}
+    only, column = (ids, 0) if files is None else (files, 1)
+    for number, reco, rest in read_table(path, expected, report, ids=only, column=column):
+        fields = split(rest)
+        try:
+            place = (fields[0], channel_index(fields[1])) if len(fields) == 2 else None
+        except AudiolmError:
+            place = None
+        if place is None:
+            report(Problem(str(path), number, reco, f"found '{reco} {rest}', expected '{expected}'"))
+        elif place in taken:
+            reason = f"'{reco}' is channel {fields[1]} of '{fields[0]}', which '{taken[place]}' is already"
+            report(Problem(str(path), number, reco, reason))
+        else:
+            taken[place] = reco
+            yield number, reco, (fields[0], fields[1])
+
+
+def read_reco2dur(path: str | os.PathLike, report: Report = refuse, ids: Ids = None):
+    """Yield (line, recording, seconds)."""
+    for number, reco, rest in read_table(path, "<recording> <seconds>", report, ids=ids):
+        if not number_of(rest) > 0:
+            report(Problem(str(path), number, reco, f"'{reco}' lasts '{rest}', expected a number of seconds above 0"))
+        else:
+            yield number, reco, float(rest)
+
+
+def iter_rttm(path: str | os.PathLike, report: Report = refuse, files: Ids = None) -> Iterator[tuple[int, Turn]]:
+    """Yield (line number, turn) of an ``rttm``'s SPEAKER lines; with ``files``, of theirs."""
     expected = "SPEAKER <file> <channel> <start> <duration> <NA> <NA> <speaker> <NA> [<NA>]"
-    for number, fields in rows(path, 0, 11, expected, report):
+    for number, fields in rows(path, 0, 11, expected, report, files, column=1):
         if fields[0].startswith(";;") or fields[0] in OTHER_RTTM_TYPES:
             continue
         start, duration = (number_of(field) for field in fields[3:5]) if len(fields) > 4 else (math.nan, math.nan)
@@ -219,14 +338,14 @@ def iter_rttm(path: str | os.PathLike, report: Report = refuse) -> Iterator[tupl
             yield number, Turn(fields[1], fields[2], start, duration, fields[7])
 
 
-def iter_ctm(path: str | os.PathLike, report: Report = refuse) -> Iterator[tuple[int, Word]]:
-    """Yield (line number, word) of a ``ctm``; starts within a channel must not go back.
+def iter_ctm(path: str | os.PathLike, report: Report = refuse, files: Ids = None) -> Iterator[tuple[int, Word]]:
+    """Yield (line number, word) of a ``ctm``, with ``files`` of theirs; starts within a channel must not go back.
 
     With a ``report`` that returns, a word out of order is reported and kept.
     """
     expected = "<file> <channel> <start> <duration> <word> [<confidence>]"
     path, last = os.fspath(path), {}
-    for number, fields in rows(path, 0, 7, expected, report):
+    for number, fields in rows(path, 0, 7, expected, report, files):
         if fields[0].startswith(";;"):
             continue
         found = " ".join(fields)
@@ -246,40 +365,24 @@ def iter_ctm(path: str | os.PathLike, report: Report = refuse) -> Iterator[tuple
         yield number, Word(fields[0], fields[1], start, duration, fields[4], confidence)
 
 
-def read_rttm(path: str | os.PathLike) -> list[Turn]:
-    """The speaker turns of an ``rttm``, in the order of the file."""
-    return [turn for _, turn in iter_rttm(path)]
+def read_rttm(path: str | os.PathLike, files: Ids = None) -> list[Turn]:
+    """The speaker turns of an ``rttm`` (with ``files``, of theirs), in the order of the file."""
+    return [turn for _, turn in iter_rttm(path, files=files)]
 
 
-def read_ctm(path: str | os.PathLike) -> list[Word]:
-    """The words of a ``ctm``, in the order of the file."""
-    return [word for _, word in iter_ctm(path)]
+def read_ctm(path: str | os.PathLike, files: Ids = None) -> list[Word]:
+    """The words of a ``ctm`` (with ``files``, of theirs), in the order of the file."""
+    return [word for _, word in iter_ctm(path, files=files)]
 
 
 def write_rttm(path: str | os.PathLike, turns: Iterable[Turn]) -> None:
     """Write turns atomically, sorted by file, channel and time."""
-    turns = sorted(turns, key=lambda turn: (turn.file, turn.channel, turn.start, turn.end, turn.speaker))
-    write_lines(
-        path,
-        (
-            f"SPEAKER {turn.file} {turn.channel} {seconds(turn.start)} {seconds(turn.duration)}"
-            f" <NA> <NA> {turn.speaker} <NA> <NA>"
-            for turn in turns
-        ),
-    )
+    write_lines(path, (turn.line for turn in sorted(turns, key=TURN_ORDER)))
 
 
 def write_ctm(path: str | os.PathLike, words: Iterable[Word]) -> None:
     """Write words atomically, sorted by file, channel and start (words of equal start stay in the order given)."""
-    words = sorted(words, key=lambda word: (word.file, word.channel, word.start))
-    write_lines(
-        path,
-        (
-            f"{word.file} {word.channel} {seconds(word.start)} {seconds(word.duration)} {word.word}"
-            f" {seconds(word.confidence)}"
-            for word in words
-        ),
-    )
+    write_lines(path, (word.line for word in sorted(words, key=WORD_ORDER)))
 
 
 def channel_index(channel: str) -> int:

@@ -1,4 +1,4 @@
-"""Data directories changed as Kaldi's users know it: fix, split, subset, combine (``fix_data_dir.sh`` and its kin)."""
+"""Data directories changed as Kaldi's users know it: fix, subset, combine (``fix_data_dir.sh`` and its kin)."""
 
 import os
 import shutil
@@ -83,39 +83,6 @@ def select(data: DataDir, utts: Iterable[str] | None = None, recos: Iterable[str
 
 def _only(table: dict, keys: set[str]) -> dict:
     return {key: value for key, value in table.items() if key in keys}
-
-
-def split(data: DataDir, num_parts: int, per_utt: bool = False) -> list[DataDir]:
-    """Cut a directory into parts of about as many utterances, in their order.
-
-    A speaker's utterances stay together, unless ``per_utt`` or where there is no ``utt2spk``. A recording without
-    utterances goes with the recording before it. A recording whose utterances are in two parts is in both.
-
-    Raises:
-        AudiolmError: fewer speakers (or utterances) than parts.
-    """
-    by_speaker = bool(data.utt2spk) and not per_utt
-    groups = list(data.spk2utt().values()) if by_speaker else [[utt] for utt in data.utts]
-    if not 1 <= num_parts <= len(groups):
-        what = "speakers" if by_speaker else "utterances"
-        hint = "; split per utterance instead (--per_utt)" if by_speaker else ""
-        raise AudiolmError(f"cannot split {data.path} into {num_parts} parts: it has {len(groups)} {what}{hint}")
-    ends = np.cumsum([len(group) for group in groups])
-    cuts, total = [0], int(ends[-1])
-    for part in range(1, num_parts):
-        # The group whose end is nearest to the even cut, leaving at least one group to every part.
-        nearest = int(np.abs(ends - total * part / num_parts).argmin()) + 1
-        cuts.append(min(max(nearest, cuts[-1] + 1), len(groups) - num_parts + part))
-    cuts.append(len(groups))
-    parts = [[utt for group in groups[a:b] for utt in group] for a, b in zip(cuts, cuts[1:], strict=False)]
-    place = (lambda utt: data.segments[utt].reco) if data.segments else (lambda utt: utt)
-    recos = [{place(utt) for utt in part} for part in parts]
-    home = {reco: index for index, names in reversed(list(enumerate(recos))) for reco in names}
-    index = 0
-    for reco in data.recos:
-        index = home.get(reco, index)
-        recos[index].add(reco)
-    return [select(data, utts, names) for utts, names in zip(parts, recos, strict=True)]
 
 
 def subset(

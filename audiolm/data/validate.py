@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from audiolm.data import datadir
-from audiolm.data.datadir import OTHER_TABLES, DataDir
+from audiolm.data import tables
+from audiolm.data.datadir import OTHER_TABLES, DataDir, existing
 from audiolm.data.tables import (
     Problem,
     Report,
@@ -72,18 +72,16 @@ def examine(
     Raises:
         AudiolmError: there is no directory, no ``wav.scp``, or nothing sound in it.
     """
-    path = Path(path)
-    if not path.is_dir():
-        raise AudiolmError(f"no data directory {path}, expected a folder with wav.scp")
+    path = existing(path)
     found = Findings(DataDir(path=path, allow_pipes=allow_pipes))
     data, report = found.sound, found.problems.append
-    data.wav = {reco: entry for _, reco, entry in datadir.read_wav_scp(path / "wav.scp", allow_pipes, report)}
+    data.wav = {reco: entry for _, reco, entry in tables.read_wav_scp(path / "wav.scp", allow_pipes, report)}
     if not data.wav and not found.problems:
         raise AudiolmError(f"{path}/wav.scp is empty, expected one line per recording")
     data.reco2file_and_channel = _of_known(
-        path / "reco2file_and_channel", datadir.read_reco2file_and_channel, "recording", data.wav, report
+        path / "reco2file_and_channel", tables.read_reco2file_and_channel, "recording", data.wav, report
     )
-    data.reco2dur = _of_known(path / "reco2dur", datadir.read_reco2dur, "recording", data.wav, report)
+    data.reco2dur = _of_known(path / "reco2dur", tables.read_reco2dur, "recording", data.wav, report)
     if open_audio:
         _check_headers(data, report)
     data.segments = check_segments(path / "segments", data, report)
@@ -194,7 +192,7 @@ def _check_utterances(found: Findings) -> None:
     data, report = found.sound, found.problems.append
     path = data.path
     utts = data.segments if (path / "segments").is_file() else data.wav
-    data.utt2spk = _of_known(path / "utt2spk", datadir.read_utt2spk, "utterance", utts, report)
+    data.utt2spk = _of_known(path / "utt2spk", tables.read_utt2spk, "utterance", utts, report)
     if (path / "utt2spk").is_file():
         for utt in sorted(utts.keys() - data.utt2spk.keys()):
             report(Problem(str(path / "utt2spk"), 0, utt, f"utterance '{utt}' has no speaker"))

@@ -10,6 +10,7 @@ from audiolm.commands.main import main
 from audiolm.data import audio, recordings
 from audiolm.data.datadir import DataDir
 from audiolm.data.pieces import Piece, cut_tables
+from audiolm.data.shares import read_share
 from audiolm.data.tables import Segment, Turn, Word
 from audiolm.data.tools import rejections
 from audiolm.data.validate import examine
@@ -59,9 +60,8 @@ def source(tmp_path):
 
 def run(source, directory, jobs=1, **limits):
     for job in range(1, jobs + 1):
-        recordings.convert_share(
-            source, directory, FS, job, jobs, screen=Screening(source, Limits(**limits), vad=detect)
-        )
+        own = read_share(source.path, job, jobs)
+        recordings.convert_share(own, directory, FS, job, screen=Screening(own, Limits(**limits), vad=detect))
     return recordings.finish(source, directory, jobs)
 
 

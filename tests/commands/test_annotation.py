@@ -69,6 +69,14 @@ def test_align_finds_every_word_from_the_corpus_s_16_khz_whatever_the_number_of_
     assert all("dump/dev/audio" in path for path in widest(work, "dev", FS).wav.values())
 
 
+def test_a_job_listens_to_its_own_share(work):
+    assert widest(work, "dev", FS, job=2, num_jobs=2).recos == ["call2-A", "call2-B"]
+    for path in widest(work, "dev", 0, job=2, num_jobs=2).wav.values():
+        open(path, "w").close()
+    assert widest(work, "dev", FS, job=2, num_jobs=2).recos == ["call2-A", "call2-B"]  # to be rejected one by one
+    assert widest(work, "dev", FS, job=1, num_jobs=9).wav == {}
+
+
 def test_align_given_takes_the_corpus_s_words(work):
     directory = array("align", work, 2, "--backend", "given", "--recognizer", work / "exp/none")
     assert read_ctm(directory / "ctm") == read_ctm(work / "data/dev/ctm")

@@ -83,6 +83,16 @@ def test_a_ctm_of_other_recordings_is_one_line(work, tokenizer_dir, capsys):
     assert "'g'" in capsys.readouterr().err
 
 
+def test_words_of_other_recordings_are_found_when_parts_are_joined(work, tokenizer_dir, capsys):
+    for job in ("1", "2"):
+        assert run(work, tokenizer_dir, CTM + "g A 0.1 0.1 one 1\n", "--job", job, "--num_jobs", "2") == 0
+    merge = ["merge", "--dir", str(work), "--sets", "test", "--kind", "text", "--num_jobs", "2"]
+    assert main(merge) == 1
+    assert "word at 0.10 s of file 'g' channel 'A': no recording of" in capsys.readouterr().err
+    (work / "dump/test/align/ctm").write_text(CTM)
+    assert main(merge) == 0
+
+
 def test_a_full_disk_keeps_the_complete_entries(work, tokenizer_dir, capsys):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))

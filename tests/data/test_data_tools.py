@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from audiolm.commands.main import main
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
+from audiolm.data.split import split
 from audiolm.data.tables import Segment
-from audiolm.data.tools import combine, fix, rejections, split, subset
+from audiolm.data.tools import combine, fix, rejections, select, subset
 from audiolm.data.validate import examine
 from audiolm.errors import AudiolmError
 
@@ -58,12 +59,24 @@ def test_fix_names_what_it_drops_and_its_output_validates(tmp_path_factory, data
     assert {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()} == before
 
 
+def parts_of(data, folder, count, per_utt=False):
+    """The directory split on disk, and its parts read again."""
+    data.write(folder)
+    split(folder, folder / "split", count, per_utt)
+    return [DataDir.read(folder / "split" / str(number)) for number in range(1, count + 1)]
+
+
+def files(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
 @settings(max_examples=60)
 @given(data=directories(min_speakers=2), choose=st.data())
-def test_combining_what_was_split_gives_the_whole(data, choose):
+def test_combining_what_was_split_gives_the_whole(tmp_path_factory, data, choose):
     per_utt = choose.draw(st.booleans())
     most = len(data.utts) if per_utt else len(set(data.utt2spk.values()))
-    parts = split(data, choose.draw(st.integers(1, most)), per_utt)
+    folder = tmp_path_factory.mktemp("whole")
+    parts = parts_of(data, folder, choose.draw(st.integers(1, most)), per_utt)
     assert all(part.utts for part in parts)
     if data.segments:
         assert sorted(utt for part in parts for utt in part.segments) == data.utts
@@ -71,6 +84,10 @@ def test_combining_what_was_split_gives_the_whole(data, choose):
         speakers = [set(part.utt2spk.values()) for part in parts]
         assert sum(map(len, speakers)) == len(set().union(*speakers))
     assert contents(combine(parts)) == contents(data)
+    for part in parts:  # each holds, byte for byte, what selecting its utterances and recordings gives
+        utts = part.utts if data.segments else part.utt2spk
+        select(data, utts, part.wav).write(folder / "expected")
+        assert files(part.path) == files(folder / "expected")
 
 
 @settings(max_examples=40)
@@ -107,19 +124,41 @@ def test_subsets_by_hand(calls):
         subset(calls, utts=["a-0", "c-0"])
 
 
-def test_split_balances_and_refuses_more_parts_than_speakers(calls):
-    assert [len(part.utts) for part in split(calls, 2)] == [3, 5]
-    assert [len(part.utts) for part in split(calls, 3, per_utt=True)] == [3, 2, 3]
-    with pytest.raises(AudiolmError, match="cannot split calls into 3 parts: it has 2 speakers; .*--per_utt"):
-        split(calls, 3)
+def test_split_balances_and_refuses_more_parts_than_speakers(calls, tmp_path):
+    assert [len(part.utts) for part in parts_of(calls, tmp_path / "calls", 2)] == [3, 5]
+    assert [len(part.utts) for part in parts_of(calls, tmp_path / "calls", 3, per_utt=True)] == [3, 2, 3]
+    with pytest.raises(AudiolmError, match="cannot split .*calls into 3 parts: it has 2 speakers; .*--per_utt"):
+        parts_of(calls, tmp_path / "calls", 3)
 
 
-def test_silent_recordings_stay_with_their_neighbour():
+def test_silent_recordings_stay_with_their_neighbour(tmp_path):
     data = DataDir(
         wav={"d1-A": "1", "d1-B": "1", "d2-A": "2", "d2-B": "2"},
         segments={"a": Segment("d1-A", 0, 1), "b": Segment("d2-B", 0, 1)},
     )
-    assert [part.recos for part in split(data, 2)] == [["d1-A", "d1-B", "d2-A"], ["d2-B"]]
+    assert [part.recos for part in parts_of(data, tmp_path, 2)] == [["d1-A", "d1-B", "d2-A"], ["d2-B"]]
+
+
+def test_what_a_fault_interrupts_is_no_data_directory(calls, tmp_path):
+    parts = parts_of(calls, tmp_path, 2)
+    (tmp_path / "text").write_text("a-0 one\na-0 two\n")
+    with pytest.raises(AudiolmError, match="text:2: duplicate id 'a-0'"):
+        split(tmp_path, tmp_path / "split", 2)
+    assert not (parts[0].path / "wav.scp").exists()
+    (tmp_path / "text").unlink()
+    split(tmp_path, tmp_path / "split", 2)
+    assert [DataDir.read(part.path).utts for part in parts] == [part.utts for part in parts]
+    (tmp_path / "wav.scp").unlink()
+    with pytest.raises(AudiolmError, match="cannot read .*wav.scp: No such file"):
+        split(tmp_path, tmp_path / "split", 2)
+
+
+def test_split_puts_words_and_turns_in_order(calls, tmp_path):
+    calls.write(tmp_path)
+    words = [f"{utt} 1 0.10 0.20 w 1.00\n" for utt in calls.utts]
+    (tmp_path / "ctm").write_text("".join(reversed(words)))
+    split(tmp_path, tmp_path / "split", 2)
+    assert [(tmp_path / f"split/{part}/ctm").read_text() for part in (1, 2)] == ["".join(words[:3]), "".join(words[3:])]
 
 
 def test_combine_refuses_contradictions_and_segments_whole_recordings():

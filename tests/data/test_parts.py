@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audiolm.commands.main import main
 from audiolm.data import parts
 from audiolm.data.datadir import DataDir
-from audiolm.data.tables import Segment, read_ctm
+from audiolm.data.tables import WORD_ORDER, Segment, Word, iter_ctm, read_ctm, write_ctm
 from audiolm.data.tokens import Meta, TokenReader, TokenWriter
 from audiolm.errors import AudiolmError
 
@@ -42,6 +44,17 @@ def test_tables_are_joined_and_stale_parts_go(work):
     before = (directory / "ctm").read_text()
     parts.join(work, "dev", "align", 2)  # after an interruption it is joined again
     assert (directory / "ctm").read_text() == before
+
+
+@settings(max_examples=50)
+@given(files=st.lists(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 9))), max_size=5))
+def test_merged_files_are_in_order_and_whole(tmp_path_factory, files):
+    folder = tmp_path_factory.mktemp("merged")
+    for number, own in enumerate(files):
+        write_ctm(folder / str(number), [Word(file, "A", float(start), 0.5, f"w{number}") for file, start in own])
+    found = list(parts.merged([folder / str(number) for number in range(len(files))], iter_ctm, WORD_ORDER))
+    everything = [word for number in range(len(files)) for word in read_ctm(folder / str(number))]
+    assert found == sorted(everything, key=WORD_ORDER)
 
 
 def test_rejected_utterances_count_against_utterances(work):

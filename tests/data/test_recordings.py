@@ -11,6 +11,7 @@ from audiolm.data import audio, recordings
 from audiolm.data.datadir import DataDir
 from audiolm.data.files import CannotWrite
 from audiolm.data.recordings import Count
+from audiolm.data.shares import read_share
 from audiolm.data.tables import Segment, Turn, Word
 from audiolm.data.tools import rejections
 from audiolm.data.validate import examine
@@ -42,7 +43,7 @@ def source(tmp_path):
 
 def convert(source, directory, jobs=2, fs=8000, **options):
     for job in range(1, jobs + 1):
-        recordings.convert_share(source, directory, fs, job, jobs, **options)
+        recordings.convert_share(read_share(source.path, job, jobs), directory, fs, job, **options)
     return recordings.finish(source, directory, jobs)
 
 
@@ -90,6 +91,16 @@ def test_times_beyond_the_end_are_found_once_lengths_are_known(source, tmp_path)
     assert "'gone' goes from 1.20" in reasons["c1-A"]
 
 
+def test_words_out_of_the_order_of_writing_are_sorted(source, tmp_path):
+    path = source.path / "ctm"
+    lines = path.read_text().splitlines(keepends=True)
+    convert(source, tmp_path / "out")
+    expected = (tmp_path / "out/ctm").read_bytes()
+    path.write_text("".join(reversed(lines)))
+    convert(DataDir.read(source.path), tmp_path / "out")
+    assert (tmp_path / "out/ctm").read_bytes() == expected
+
+
 BAD = {
     "missing": (None, "No such file"),
     "empty": (b"", "is empty"),
@@ -110,7 +121,8 @@ def test_every_kind_of_bad_file_is_one_line(tmp_path):
             path.write_bytes(content)
         elif content is not None:
             soundfile.write(path, content, 16000, subtype="FLOAT")
-    data.path = tmp_path
+    data.write(tmp_path / "data")
+    data = DataDir.read(tmp_path / "data")
     assert convert(data, tmp_path / "out") == [Count("recordings", len(BAD) + 1, len(BAD))]
     reasons = dict(rejections(tmp_path / "out/rejected.tsv"))
     for name, (_, reason) in BAD.items():
@@ -123,10 +135,10 @@ def test_every_kind_of_bad_file_is_one_line(tmp_path):
 
 
 def test_missing_and_foreign_parts_are_refused(source, tmp_path):
-    recordings.convert_share(source, tmp_path / "out", 8000, 1, 2)
+    recordings.convert_share(read_share(source.path, 1, 2), tmp_path / "out", 8000, 1)
     with pytest.raises(AudiolmError, match="no .*wav.scp.2: job 2 of 2 has not finished"):
         recordings.finish(source, tmp_path / "out", 2)
-    with pytest.raises(AudiolmError, match=r"recording 'c2-B' is not in both .* and the parts \(3 such\)"):
+    with pytest.raises(AudiolmError, match=r"recording 'c3-A' is not in both .* and the parts \(2 such\)"):
         recordings.finish(source, tmp_path / "out", 1)
 
 
@@ -163,7 +175,8 @@ def test_real_recordings(shared_data, tmp_path, corpus):
     if corpus == "telephone_2ch":
         source.wav = {f"{first}-{channel}": source.wav_path(first) for channel in "AB"}
         source.reco2file_and_channel = {f"{first}-{channel}": (first, channel) for channel in "AB"}
-    convert(source, tmp_path / "out", downmix=True)
+    source.write(tmp_path / "data")
+    convert(DataDir.read(tmp_path / "data"), tmp_path / "out", downmix=True)
     out = DataDir.read(tmp_path / "out")
     assert out.recos == source.recos and out.rttm == source.rttm
     assert all(audio.info(path).fs == 8000 for path in out.wav.values())
