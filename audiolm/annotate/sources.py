@@ -4,25 +4,28 @@ from pathlib import Path
 
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir, is_pipe
+from audiolm.data.recordings import recorded
 from audiolm.errors import AudiolmError
 
 
-def widest(work: Path, name: str, fs: int, allow_pipes: bool = False) -> DataDir:
-    """The tables of ``dump/<name>/audio``, with the corpus's own audio where that has a higher rate and the dump less
+def widest(work: Path, name: str, fs: int, allow_pipes: bool = False, kind: str = "audio") -> DataDir:
+    """The tables of ``dump/<name>/<kind>``, with the corpus's own audio where that has a higher rate and the dump less
     than ``fs``.
 
-    Both have the same time axis. On synthetic speech PocketSphinx places word starts with a mean error of 14 ms from
-    16 kHz audio and 20 ms from the same audio at 8 kHz.
+    Both have the same time axis. Speakers of one microphone that were parted are in the dump only. On synthetic speech
+    PocketSphinx places word starts with a mean error of 14 ms from 16 kHz audio and 20 ms from the same audio at 8 kHz.
 
     Args:
         fs: rate in Hz beyond which more is of no use.
         allow_pipes: read the corpus's pipes too (see audiolm.data.audio); else recordings behind pipes are read from
             the dump.
+        kind: ``audio``, or ``mix`` (audiolm.data.recordings.recorded).
     """
-    data = DataDir.read(work / "dump" / name / "audio")
+    data = DataDir.read(work / "dump" / name / kind)
     corpus_path = work / "data" / name
     dump_fs = _rate(data)
-    if dump_fs >= fs or not (corpus_path / "wav.scp").is_file():
+    own = recorded(work / "dump" / name).name == kind
+    if not own or dump_fs >= fs or not (corpus_path / "wav.scp").is_file():
         return data
     corpus = DataDir.read(corpus_path, allow_pipes=True)
     for reco in data.wav.keys() & corpus.wav.keys():
