@@ -7,18 +7,21 @@ gives two waveforms, wav · mask and wav · (1 − mask), which add up to the re
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from audiolm.annotate.diarize import files_of
 from audiolm.annotate.sources import utts_by_reco
 from audiolm.annotate.turns import Region, SpeakerTurn, union
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
-from audiolm.data.tables import Segment, Turn, Word
+from audiolm.data.recordings import flac_path
+from audiolm.data.tables import Turn
 from audiolm.errors import AudiolmError
 
-STREAMS = ("A", "B")  # main speaker, residual
+STREAMS, CHANNELS = ("A", "B"), ("1", "2")  # main speaker, residual: as ctm and as rttm call them
 MARGIN = 0.1  # seconds by which the mask reaches into silence around the main speaker's turns
 FADE = 0.01  # seconds over which the mask changes
 
@@ -57,64 +60,97 @@ def mask(regions: Iterable[Region], samples: int, fs: int) -> np.ndarray:
 
 
 def write_part(
-    data: DataDir, recos: Iterable[str], turns: Iterable[Turn], directory: Path, seed: int, job: int = 1
-) -> None:
-    """Write one job's streams: ``directory/flac/<reco>-A.flac`` (main speaker), ``-B.flac`` (residual), and their
-    tables.
+    data: DataDir, files: Iterable[str], turns: Iterable[Turn], directory: Path, seed: int, job: int = 1
+) -> list[Turn]:
+    """Write one job's streams: ``directory/flac/<file>-A.flac`` (main speaker), ``-B.flac`` (residual), and their
+    tables. Where diarization heard one speaker alone, the whole recording is his, and there is no residual.
 
-    The tables, in ``directory/part.<job>``, make a data directory of recordings ``<reco>-A`` and ``<reco>-B``, which
-    are channels A and B of file ``<reco>``. The corpus's segments, text, words and turns go to the stream whose mask
-    they lie in for the most part.
+    The tables, in ``directory/part.<job>``, make a data directory of recordings ``<file>-A`` and ``<file>-B``, which
+    are channels A and B of ``<file>``. Each of the corpus's utterances, words and turns goes to the stream of the
+    diarized speaker who speaks most in it; where two speak at once, to the main speaker's, which has the sound.
 
     Args:
         data: recordings of one channel.
-        turns: of diarization; recordings without any are left out (diarization has rejected them).
+        files: ids of those to part; without any turn they are left out (diarization has rejected them).
+        turns: of diarization.
+
+    Returns:
+        ``turns`` of these files, each on the channel of its stream.
 
     Raises:
         AudiolmError: a file of ``data`` has several channels, or an output cannot be written.
     """
-    found, words, reference, utts = data.by_reco(turns), data.words(), data.turns(), utts_by_reco(data)
+    recos_of, by_reco, words, reference = files_of(data), data.by_reco(turns), data.words(), data.turns()
+    utts, placed = utts_by_reco(data), []
     streams = DataDir(rttm=[], ctm=[])
-    for reco in sorted(recos):
-        if reco not in found:
+    for file in sorted(files):
+        if len(recos_of[file]) > 1:
             raise AudiolmError(
-                f"file '{reco}' of {data.path} has several channels, expected one microphone: leave --streams out, "
+                f"file '{file}' of {data.path} has several channels, expected one microphone: leave --streams out, "
                 "its channels are streams already"
             )
-        own = [SpeakerTurn(turn.start, turn.end, turn.speaker) for turn in found[reco]]
-        if not own:
+        (reco,) = recos_of[file]
+        found = by_reco[reco]
+        if not found:
             continue
-        regions = mask_regions(own, main_speaker(own, reco, seed))
-        _write_audio(data, reco, regions, directory, streams)
-        for word in words[reco]:
-            stream = _side(regions, word.start, word.end)
-            streams.ctm.append(Word(reco, stream, word.start, word.duration, word.word, word.confidence))
+        sides = _Sides([SpeakerTurn(turn.start, turn.end, turn.speaker) for turn in found], reco, seed)
+        _write_audio(data, reco, file, sides, directory, streams)
+        placed += [replace(turn, channel=CHANNELS[turn.speaker != sides.main]) for turn in found]
         for turn in reference[reco]:
-            stream = _side(regions, turn.start, turn.end)
-            channel = str(STREAMS.index(stream) + 1)
-            streams.rttm.append(Turn(reco, channel, turn.start, turn.duration, turn.speaker))
+            streams.rttm.append(replace(turn, channel=CHANNELS[sides.of(turn.start, turn.end)]))
+        for word in words[reco]:
+            streams.ctm.append(replace(word, channel=STREAMS[sides.of(word.start, word.end)]))
         for utt in utts.get(reco, ()):
+            if not data.segments and utt not in data.text:
+                continue  # nobody's utterance: the recording itself, of which nothing is known
             place = data.place(utt)
-            stream = _side(regions, place.start, place.end)
-            streams.segments[utt] = Segment(f"{reco}-{stream}", place.start, place.end)
+            streams.segments[utt] = replace(place, reco=f"{file}-{STREAMS[sides.of(place.start, place.end)]}")
             for source, target in ((data.text, streams.text), (data.utt2spk, streams.utt2spk)):
                 target.update({utt: source[utt]} if utt in source else {})
     streams.write(directory / f"part.{job}")
+    return placed
 
 
-def _write_audio(data: DataDir, reco: str, regions: Sequence[Region], directory: Path, streams: DataDir) -> None:
+class _Sides:
+    """Which stream (0: main, 1: residual) times of one recording belong to."""
+
+    def __init__(self, turns: Sequence[SpeakerTurn], reco: str, seed: int):
+        self.main = main_speaker(turns, reco, seed)
+        self.regions = mask_regions(turns, self.main)
+        speakers = {turn.speaker for turn in turns}
+        self.alone = len(speakers) == 1
+        self._turns = {s: _edges((turn.start, turn.end) for turn in turns if turn.speaker == s) for s in speakers}
+        self._mask = _edges(self.regions)
+
+    def of(self, start: float, end: float) -> int:
+        """The stream of whoever speaks longest within ``start`` … ``end`` s; of nobody, that of most of the sound."""
+        if self.alone:
+            return 0
+        end = max(end, start + 1e-3)  # a word may have no length
+        spoken = {speaker: _overlap(turns, start, end) for speaker, turns in self._turns.items()}
+        if not any(spoken.values()):
+            return int(2 * _overlap(self._mask, start, end) < end - start)
+        return int(spoken[self.main] < max(spoken.values()))
+
+
+def _edges(regions: Iterable[Region]) -> np.ndarray:
+    """Disjoint starts and ends, [2, regions]."""
+    return np.array(union(regions)).T
+
+
+def _overlap(edges: np.ndarray, start: float, end: float) -> float:
+    """Seconds of ``start`` … ``end`` that lie in regions."""
+    return float((np.minimum(edges[1], end) - np.maximum(edges[0], start)).clip(0).sum())
+
+
+def _write_audio(data: DataDir, reco: str, file: str, sides: _Sides, directory: Path, streams: DataDir) -> None:
     fs = audio.info(data.wav_path(reco), data.allow_pipes).fs
     wav = data.audio(reco)
-    main = wav * mask(regions, len(wav), fs)
-    for stream, part in zip(STREAMS, (main, wav - main), strict=True):
-        path = (directory / "flac" / f"{reco}-{stream}.flac").absolute()
+    main = wav if sides.alone else wav * mask(sides.regions, len(wav), fs)
+    for stream, part in zip(STREAMS, [main] if sides.alone else [main, wav - main], strict=False):
+        name = f"{file}-{stream}"
+        path = flac_path(directory, name)
         audio.write(path, part, fs)
-        streams.wav[f"{reco}-{stream}"] = str(path)
-        streams.reco2dur[f"{reco}-{stream}"] = len(wav) / fs
-        streams.reco2file_and_channel[f"{reco}-{stream}"] = (reco, stream)
-
-
-def _side(regions: Sequence[Region], start: float, end: float) -> str:
-    """The stream that holds more of start … end."""
-    inside = sum(max(0.0, min(end, e) - max(start, s)) for s, e in regions)
-    return STREAMS[0] if 2 * inside >= end - start else STREAMS[1]
+        streams.wav[name] = str(path)
+        streams.reco2dur[name] = len(wav) / fs
+        streams.reco2file_and_channel[name] = (file, stream)

@@ -4,27 +4,33 @@ from pathlib import Path
 
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
+from audiolm.data.recordings import recorded
 from audiolm.data.shares import read_share
 from audiolm.data.tables import is_pipe
 from audiolm.errors import AudiolmError
 
 
-def widest(work: Path, name: str, fs: int, allow_pipes: bool = False, job: int = 1, num_jobs: int = 1) -> DataDir:
-    """The job's share of ``dump/<name>/audio``, with the corpus's own audio where that has a higher rate and the dump
+def widest(
+    work: Path, name: str, fs: int, allow_pipes: bool = False, job: int = 1, num_jobs: int = 1, kind: str = "audio"
+) -> DataDir:
+    """The job's share of ``dump/<name>/<kind>``, with the corpus's own audio where that has a higher rate and the dump
     less than ``fs``.
 
-    Both have the same time axis. On synthetic speech PocketSphinx places word starts with a mean error of 14 ms from
-    16 kHz audio and 20 ms from the same audio at 8 kHz.
+    Both have the same time axis. Speakers of one microphone that were parted are in the dump only. On synthetic speech
+    PocketSphinx places word starts with a mean error of 14 ms from 16 kHz audio and 20 ms from the same audio at 8 kHz.
 
     Args:
         fs: rate in Hz beyond which more is of no use.
         allow_pipes: read the corpus's pipes too (see audiolm.data.audio); else recordings behind pipes are read from
             the dump.
+        kind: ``audio``, or ``mix`` (audiolm.data.recordings.recorded).
     """
-    data = read_share(work / "dump" / name / "audio", job, num_jobs)
+    dump = work / "dump" / name
+    data = read_share(dump / kind, job, num_jobs)
     corpus_path = work / "data" / name
     dump_fs = _rate(data)
-    if dump_fs is None or dump_fs >= fs or not (corpus_path / "wav.scp").is_file():
+    own = recorded(dump).name == kind
+    if not own or dump_fs is None or dump_fs >= fs or not (corpus_path / "wav.scp").is_file():
         return data
     corpus = DataDir.read(corpus_path, allow_pipes=True, recos=data.wav.keys())
     for reco in data.wav.keys() & corpus.wav.keys():

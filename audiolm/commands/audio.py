@@ -1,7 +1,8 @@
 """Resample the recordings of data/<set> to one-channel FLAC files at --fs in dump/<set>/audio (stage 2).
 
 Each job takes a block of the recordings and leaves part files; `audiolm merge --kind audio` makes the data directory of
-them. Recordings that cannot be read go to rejected.tsv with the reason.
+them. Recordings that cannot be read go to rejected.tsv with the reason. With --mix, for several speakers of one
+microphone, all this is in dump/<set>/mix; `audiolm diarize --streams` then parts the speakers into dump/<set>/audio.
 
 With --longest, longer recordings are cut in their pauses into recordings of their own, <name>-<start>-<end> in ms, all
 channels of a file at the same places. With limits on quality, what breaks one goes to rejected.tsv with its value
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fs", type=int, required=True, help="sample rate of the output in Hz")
     parser.add_argument("--source_fs", type=int, help="reject recordings of any other rate than this")
     parser.add_argument("--downmix", action="store_true", help="average channels that no table tells apart")
+    parser.add_argument("--mix", action="store_true", help="several speakers share a microphone: diarize parts them")
     parser.add_argument("--allow_pipes", "--allow-pipes", action="store_true", help="run the pipes in wav.scp")
     parser.add_argument("--longest", type=float, help="cut recordings longer than this (s) in their pauses")
     parser.add_argument("--min_snr", type=float, help="least signal-to-noise ratio in dB, speech against its pauses")
@@ -33,10 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Convert this job's share of every set."""
+    import shutil
     from dataclasses import fields
 
     from audiolm.annotate.screening import Limits, Screening
-    from audiolm.data.recordings import convert_share
+    from audiolm.data.recordings import convert_share, recorded
     from audiolm.data.shares import read_share
 
     limits = Limits(**{field.name: getattr(args, field.name) for field in fields(Limits)})
@@ -45,5 +48,9 @@ def run(args: argparse.Namespace) -> None:
         screen = None
         if limits.judge or limits.longest is not None:
             screen = Screening(source, limits, device=job_device(args.job) if limits.language else "cpu")
-        directory = args.dir / "dump" / name / "audio"
-        convert_share(source, directory, args.fs, args.job, args.source_fs, args.downmix, screen)
+        dump = args.dir / "dump" / name
+        if args.mix:
+            (dump / "mix").mkdir(parents=True, exist_ok=True)
+        else:
+            shutil.rmtree(dump / "mix", ignore_errors=True)  # of an earlier run with --mix
+        convert_share(source, recorded(dump), args.fs, args.job, args.source_fs, args.downmix, screen)

@@ -6,6 +6,7 @@ Over a recipe's sets, as arrays of jobs where named:
   drop    leave copies out of dump/<set>/audio (named in rejected.tsv), and list what is heard ten times or more in
           dump/<set>/audio/frequent, which training then leaves out. Of two copies the one in the set that is named
           last stays: what is tested on is not trained on.
+  (dump/<set>/mix in place of dump/<set>/audio, where `audiolm audio --mix` has written that)
 Over any audio, such as what a model has generated:
   add     index the recordings of data directories
   find    say which indexed recordings are heard in audio files
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
 def _index(args: argparse.Namespace) -> None:
     import shutil
 
+    from audiolm.data.recordings import recorded
     from audiolm.data.shares import read_share
 
     folder = args.dir / "dump/fingerprints/index"
@@ -50,7 +52,7 @@ def _index(args: argparse.Namespace) -> None:
             job = shard.name.removeprefix(f"{name}.").partition(".")[0]
             if job.isdigit() and int(job) > args.num_jobs:
                 shutil.rmtree(shard, ignore_errors=True)
-        data = read_share(args.dir / "dump" / name / "audio", args.job, args.num_jobs)
+        data = read_share(recorded(args.dir / "dump" / name), args.job, args.num_jobs)
         _write(folder, f"{name}.{args.job}", data, data.recos, f"{name}/")
 
 
@@ -76,6 +78,7 @@ def _search(args: argparse.Namespace) -> None:
     from audiolm.data.duplicates import write_matches
     from audiolm.data.fingerprint_index import open_index, search
     from audiolm.data.fingerprints import SAMPLE_RATE
+    from audiolm.data.recordings import recorded
     from audiolm.data.shares import read_share
     from audiolm.jobs.progress import progress
 
@@ -83,7 +86,7 @@ def _search(args: argparse.Namespace) -> None:
     shards = open_index(folder / "index")
     matches = []
     for name in args.sets:
-        data = read_share(args.dir / "dump" / name / "audio", args.job, args.num_jobs)
+        data = read_share(recorded(args.dir / "dump" / name), args.job, args.num_jobs)
         for reco in progress(data.recos, desc="search"):
             matches += search(shards, f"{name}/{reco}", data.audio(reco, fs=SAMPLE_RATE), SAMPLE_RATE)
     write_matches(folder / f"matches.{args.job}", matches)
@@ -93,6 +96,7 @@ def _drop(args: argparse.Namespace) -> None:
     from audiolm.data.datadir import DataDir
     from audiolm.data.duplicates import copies, frequent, read_matches, write_frequent
     from audiolm.data.fingerprint_index import open_index
+    from audiolm.data.recordings import recorded
     from audiolm.data.tools import rejections, select, write_rejected
     from audiolm.errors import AudiolmError
 
@@ -107,7 +111,7 @@ def _drop(args: argparse.Namespace) -> None:
     found = copies(matches, durations, order)
     often = frequent(match for match in matches if match.reco not in found and match.other not in found)
     for name in args.sets:
-        directory = args.dir / "dump" / name / "audio"
+        directory = recorded(args.dir / "dump" / name)
         own = {reco.removeprefix(f"{name}/"): match for reco, match in found.items() if reco.startswith(f"{name}/")}
         reasons = {reco: f"a copy of '{m.other}' ({m.votes} fingerprints agree)" for reco, m in own.items()}
         # First the names, then the tables: whatever is interrupted, what is gone is named.

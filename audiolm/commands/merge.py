@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
         raise AudiolmError(f"--kind {args.kind}: no array verb of that name{did_you_mean(args.kind, parts.KINDS)}")
     most = share_of(args.max_rejected)
     for name in args.sets:
-        directory = args.dir / "dump" / name / args.kind
+        directory = parts.folder(args.dir, name, args.kind)
         counts = parts.join(args.dir, name, args.kind, args.num_jobs)
         for count in counts:
             if count.rejected:

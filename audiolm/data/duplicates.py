@@ -102,19 +102,28 @@ def write_frequent(directory: Path, segments: Mapping[str, Sequence[tuple[float,
     )
 
 
+def read_frequent(directory: Path) -> dict[str, list[tuple[float, float, int]]]:
+    """Recording -> its segments as ``write_frequent`` leaves them; none where a data directory has no such table."""
+    segments = defaultdict(list)
+    path = directory / TABLE
+    if path.is_file():
+        for number, fields in rows(path, 4, 4, "<recording> <start> <end> <matches>"):
+            start, end, count = map(number_of, fields[1:])
+            if not (0 <= start < end and count > 0):
+                raise AudiolmError(
+                    f"{path}:{number}: found '{' '.join(fields)}', expected 0 <= start < end and matches: run the "
+                    "stage that finds duplicates again"
+                )
+            segments[fields[0]].append((start, end, int(count)))
+    return dict(segments)
+
+
 class Frequent:
     """What training leaves out of a data directory: its frequent segments, if it has such a table."""
 
     def __init__(self, directory: str | Path):
-        self.segments: dict[str, list[tuple[float, float]]] = defaultdict(list)
-        path = Path(directory) / TABLE
-        if path.is_file():
-            for number, fields in rows(path, 4, 4, "<recording> <start> <end> <matches>"):
-                start, end = number_of(fields[1]), number_of(fields[2])
-                if not 0 <= start < end:
-                    raise AudiolmError(f"{path}:{number}: found '{' '.join(fields)}', expected 0 <= start < end")
-                self.segments[fields[0]].append((start, end))
+        self.segments = read_frequent(Path(directory))
 
     def meets(self, reco: str, start: float, end: float) -> bool:
         """Whether a frequent segment reaches into ``start`` … ``end`` (s) of a recording."""
-        return any(s < end and start < e for s, e in self.segments.get(reco, ()))
+        return any(s < end and start < e for s, e, _ in self.segments.get(reco, ()))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from audiolm.data import recordings, tokens
 from audiolm.data.datadir import DataDir
+from audiolm.data.duplicates import read_frequent, write_frequent
 from audiolm.data.files import remove_others, write_lines
 from audiolm.data.recordings import Count
 from audiolm.data.tables import (
@@ -26,7 +27,7 @@ from audiolm.data.tables import (
     read_wav_scp,
     refuse,
 )
-from audiolm.data.tools import combine, rejections, write_rejected
+from audiolm.data.tools import rejections, write_rejected
 from audiolm.errors import AudiolmError
 
 TABLES = {"diarize": ("rttm", iter_rttm, TURN_ORDER), "align": ("ctm", iter_ctm, WORD_ORDER)}
@@ -48,26 +49,27 @@ def join(work: Path, name: str, kind: str, num_jobs: int) -> list[Count]:
     Raises:
         AudiolmError: a part is missing; a recording is neither in the result nor in ``rejected.tsv``.
     """
-    directory = work / "dump" / name / kind
+    directory = folder(work, name, kind)
     if kind == "audio":
         return recordings.finish(DataDir.read(work / "data" / name, allow_pipes=True), directory, num_jobs)
-    data = _recordings(work / "dump" / name / "audio")
+    audio = directory.parent / "audio"
+    data = _recordings(recordings.recorded(directory.parent) if kind == "diarize" else audio)
     rejected = [item for part in _parts(directory, "rejected.{}.tsv", num_jobs) for item in rejections(part)]
     if kind in TABLES:
         table, read, order = TABLES[kind]
+        parted = data if data.path == audio else _join_streams(audio, data, num_jobs)
         entries = merged(_parts(directory, table + ".{}", num_jobs), read, order)
         present = set()
 
         def lines() -> Iterator[str]:
-            for reco, entry in data.with_reco(entries):
+            for reco, entry in parted.with_reco(entries):
                 present.add(reco)
                 yield entry.line
 
         write_lines(directory / table, lines())
-        if kind == "diarize":  # the turns of a mix stand on its first channel
-            files = {data.file_and_channel(reco)[0] for reco in present}
-            present |= {reco for reco in data.wav if data.file_and_channel(reco)[0] in files}
-            _join_streams(directory.parent / "streams", num_jobs)
+        if kind == "diarize":  # turns that were found in a mix stand on one of its channels
+            files = {parted.file_and_channel(reco)[0] for reco in present}
+            present = {reco for reco in data.wav if data.file_and_channel(reco)[0] in files}
     else:
         if kind == "text":
             _check_words(data, directory.parent / "align/ctm")
@@ -121,18 +123,33 @@ def _check_words(data: DataDir, path: Path) -> None:
             pass
 
 
-def _join_streams(directory: Path, num_jobs: int) -> None:
-    """Join the data directories that ``diarize --streams`` leaves in ``part.<job>``, if it was run so."""
-    if not (directory / "part.1").is_dir():
-        return
+def folder(work: Path, name: str, kind: str) -> Path:
+    """Where a set's results of one kind are."""
+    dump = work / "dump" / name
+    return recordings.recorded(dump) if kind == "audio" else dump / kind
+
+
+def _join_streams(directory: Path, mix: DataDir, num_jobs: int) -> DataDir:
+    """Join the data directories that ``diarize --streams`` leaves in ``part.<job>``: ``mix``, parted."""
     parts = [directory / f"part.{job}" for job in range(1, num_jobs + 1)]
     if missing := [part for part in parts if not part.is_dir()]:
         raise AudiolmError(f"no {missing[0]}: its job has not finished; run the stage again")
     # A job whose recordings were all rejected leaves no tables.
     found = [DataDir.read(part) for part in parts if (part / "wav.scp").is_file()]
-    if found:
-        combine(found).write(directory)
-        remove_others(directory / "flac", {os.path.basename(path) for data in found for path in data.wav.values()})
+    if not found:
+        raise AudiolmError(f"every recording of {mix.path} was rejected, see {directory.parent}/diarize/rejected.*.tsv")
+    streams = DataDir(rttm=[], ctm=[])
+    for part in found:
+        for table in ("wav", "segments", "text", "utt2spk", "reco2file_and_channel", "reco2dur"):
+            getattr(streams, table).update(getattr(part, table))
+        streams.rttm += part.rttm
+        streams.ctm += part.ctm
+    streams.write(directory)
+    often = {mix.file_and_channel(reco)[0]: segments for reco, segments in read_frequent(mix.path).items()}
+    files = {reco: file for reco, (file, _) in streams.reco2file_and_channel.items()}
+    write_frequent(directory, {reco: often[file] for reco, file in files.items() if file in often})
+    remove_others(directory / "flac", {os.path.basename(path) for path in streams.wav.values()})
+    return streams
 
 
 def _parts(directory: Path, pattern: str, num_jobs: int) -> Iterator[Path]:

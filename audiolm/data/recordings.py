@@ -35,6 +35,13 @@ class Count:
     rejected: int
 
 
+def recorded(dump: Path) -> Path:
+    """Where the audio stage has put a set's recordings: ``<dump>/mix`` where speakers share a microphone
+    (``audiolm audio --mix``; ``audiolm diarize --streams`` makes ``<dump>/audio`` of it), else ``<dump>/audio``.
+    """
+    return dump / "mix" if (dump / "mix").is_dir() else dump / "audio"
+
+
 def convert_share(
     source: DataDir,
     directory: Path,

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from audiolm.data.datadir import DataDir
+from audiolm.data.recordings import recorded
 from audiolm.score import (
     codebooks,
     der,
@@ -49,12 +50,18 @@ class Recipe:
     ):
         self.work, self.name, self.train = work, name, train
         self.recognizer_dir, self.codec_dir, self.lm_dir, self.asr_names = recognizer, codec, lm, asr
-        self.data, self.dump = work / "data" / name, work / "dump" / name
+        self.dump = work / "dump" / name
 
     @cached_property
     def original(self) -> DataDir:
         """The set's audio as the models get it."""
         return DataDir.read(self.dump / "audio")
+
+    @cached_property
+    def words(self) -> Path | None:
+        """The corpus' own word times on the channels of ``original``, if it has any."""
+        ctm = self.dump / "audio" / "ctm"
+        return ctm if ctm.exists() else None
 
     @cached_property
     def texts(self) -> list[str]:
@@ -80,12 +87,13 @@ class Recipe:
     def annotation(self, diarizer: str, aligner: str) -> int:
         """Speaker turns and word times against the corpus' own, where it has them, and the share of padding."""
         scores = pad_share.score(self.dump, self.name)
-        if (self.data / "rttm").exists():
-            scores += der.score(self.data / "rttm", self.dump / "diarize" / "rttm", self.name, diarizer)
-        if (self.data / "ctm").exists():
+        turns = recorded(self.dump) / "rttm"
+        if turns.exists():
+            scores += der.score(turns, self.dump / "diarize" / "rttm", self.name, diarizer)
+        if self.words is not None:
             found = self.dump / "align" / "ctm"
-            scores += word_times.score(self.data / "ctm", found, self.name, aligner, segments=DataDir.read(self.data))
-            scores += hallucination.score(DataDir.read(self.data, allow_pipes=True), found, self.name, aligner)
+            scores += word_times.score(self.words, found, self.name, aligner, segments=self.original)
+            scores += hallucination.score(self.original, found, self.name, aligner)
         return self._write(self.work / "exp" / "annotation", scores)
 
     def recognizer(self) -> int:
@@ -118,8 +126,7 @@ class Recipe:
         )
 
     def asr(self) -> int:
-        ctm = self.data / "ctm"
-        scores = streaming_asr.score(self.lm_dir, self.original, self.name, ctm if ctm.exists() else None)
+        scores = streaming_asr.score(self.lm_dir, self.original, self.name, self.words)
         return self._write(self.lm_dir, scores)
 
     def tts(self) -> int:

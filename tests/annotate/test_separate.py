@@ -69,7 +69,7 @@ def corpus(tmp_path):
 
 def test_streams_add_up_and_their_tables_are_a_sound_data_directory(corpus, tmp_path):
     found = [Turn("rec", "1", 0.5, 1.0, "rec-1"), Turn("rec", "1", 2.0, 1.0, "rec-2")]
-    write_part(corpus, ["rec"], found, tmp_path / "streams", seed=0)
+    placed = write_part(corpus, ["rec"], found, tmp_path / "streams", seed=0)
     path = tmp_path / "streams/part.1"
     assert not examine(path, open_audio=True).problems
     streams = DataDir.read(path)
@@ -78,6 +78,7 @@ def test_streams_add_up_and_their_tables_are_a_sound_data_directory(corpus, tmp_
     np.testing.assert_allclose(main + residual, corpus.audio("rec"), atol=2 / 32768)
     speaker = main_speaker([SpeakerTurn(0, 1, "rec-1"), SpeakerTurn(1, 2, "rec-2")], "rec", 0)
     of_main, others = ("a", "b") if speaker == "rec-1" else ("b", "a")
+    assert [(turn.channel == "1") == (turn.speaker == speaker) for turn in placed] == [True, True]
     assert {turn.speaker for turn in streams.turns()["rec-A"]} == {of_main}
     assert {turn.speaker for turn in streams.turns()["rec-B"]} == {others}
     words = {reco: [word.word for word in entries] for reco, entries in streams.words().items()}
@@ -92,7 +93,49 @@ def test_streams_add_up_and_their_tables_are_a_sound_data_directory(corpus, tmp_
     assert not (residual if of_main == "a" else main)[part].any()
 
 
-def test_recordings_without_turns_are_left_out_and_channels_are_refused(corpus, tmp_path):
-    write_part(corpus, ["rec"], [], tmp_path / "none", seed=0)
+def test_an_utterance_goes_to_whom_the_diarizer_hears_most_in_it(corpus, tmp_path):
+    # Little of each speaker is heard, of the other one in the midst of it less, nothing of the last word.
+    found = [("1", 0.7, 0.2), ("2", 1.0, 0.1), ("2", 2.1, 0.3), ("1", 2.45, 0.1)]
+    found = [Turn("rec", "1", start, length, f"rec-{speaker}") for speaker, start, length in found]
+    write_part(corpus, ["rec"], found, tmp_path, seed=0)
+    streams = DataDir.read(tmp_path / "part.1")
+    main = main_speaker([SpeakerTurn(t.start, t.end, t.speaker) for t in found], "rec", 0)
+    of_1, of_2 = ("rec-A", "rec-B") if main == "rec-1" else ("rec-B", "rec-A")
+    assert {utt: place.reco for utt, place in streams.segments.items()} == {"a-rec-1": of_1, "b-rec-2": of_2}
+    assert {reco: [turn.speaker for turn in turns] for reco, turns in streams.turns().items()} == {
+        of_1: ["a"],
+        of_2: ["b"],
+    }
+
+
+def test_where_two_speak_at_once_words_follow_the_sound(corpus, tmp_path):
+    found = [Turn("rec", "1", 0.5, 2.5, "rec-1"), Turn("rec", "1", 2.0, 1.0, "rec-2")]
+    for seed in range(8):  # either of them is the main speaker of some
+        placed = write_part(corpus, ["rec"], found, tmp_path / str(seed), seed)
+        streams = DataDir.read(tmp_path / str(seed) / "part.1")
+        home = streams.segments["b-rec-2"].reco
+        assert home == "rec-A" and streams.audio(home, 2.2, 0.5).any()
+        assert streams.segments["a-rec-1"].reco == ("rec-A" if placed[0].channel == "1" else "rec-B")
+
+
+def test_one_speaker_alone_has_the_whole_recording(corpus, tmp_path):
+    placed = write_part(corpus, ["rec"], [Turn("rec", "1", 0.5, 1.0, "rec-1")], tmp_path, seed=0)
+    streams = DataDir.read(tmp_path / "part.1")
+    assert streams.recos == ["rec-A"] and [turn.channel for turn in placed] == ["1"]
+    np.testing.assert_allclose(streams.audio("rec-A"), corpus.audio("rec"), atol=2 / 32768)
+    assert len(streams.segments) == len(corpus.segments) and len(streams.ctm) == len(corpus.ctm)
+
+
+def test_files_are_named_by_their_table_and_those_without_turns_or_with_channels_are_not_parted(corpus, tmp_path):
+    path = corpus.wav["rec"]
+    corpus = DataDir(wav={"x": path}, reco2file_and_channel={"x": ("meeting", "B")}, text={"x": "hi"})
+    assert write_part(corpus, ["meeting"], [], tmp_path / "none", seed=0) == []
+    assert not (tmp_path / "none/part.1/wav.scp").exists()
+    found = [Turn("meeting", "2", 0.5, 1.0, "1"), Turn("meeting", "2", 2.0, 1.5, "2")]
+    write_part(corpus, ["meeting"], found, tmp_path / "one", seed=0)
+    streams = DataDir.read(tmp_path / "one/part.1")
+    assert streams.reco2file_and_channel == {"meeting-A": ("meeting", "A"), "meeting-B": ("meeting", "B")}
+    assert streams.segments["x"].end == 4.0 and streams.text == {"x": "hi"}
+    call = DataDir(wav={"call-A": path, "call-B": path}, reco2file_and_channel={f"call-{c}": ("call", c) for c in "AB"})
     with pytest.raises(AudiolmError, match="file 'call' of .* has several channels"):
-        write_part(corpus, ["call"], [], tmp_path / "two", seed=0)
+        write_part(call, ["call"], [], tmp_path / "two", seed=0)

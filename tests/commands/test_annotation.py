@@ -7,7 +7,10 @@ from audiolm.annotate.sources import widest
 from audiolm.commands.main import main
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
+from audiolm.data.duplicates import read_frequent, write_frequent
 from audiolm.data.tables import Segment, Turn, Word, read_ctm, read_rttm
+from audiolm.data.tools import rejections
+from audiolm.data.validate import examine
 
 FS = 16000
 
@@ -106,27 +109,92 @@ def test_diarize_by_channel_and_by_mix(work):
     }
 
 
-def test_diarize_streams_of_one_microphone(tmp_path, sentences):
-    corpus = DataDir()
+@pytest.fixture
+def meetings(tmp_path, sentences):
+    """Three files of one microphone: two speakers, one after the other, with all tables; the mix is at 8 kHz.
+
+    Recordings are called as channel A of their files will be.
+    """
+    corpus = DataDir(rttm=[], ctm=[])
     for number in range(3):
         wav = np.concatenate([np.zeros(FS // 2), *(np.pad(wav, (0, FS // 2)) for wav, _ in sentences)])
-        audio.write(tmp_path / f"mono{number}.flac", wav, FS)
-        corpus.wav[f"mono{number}"] = str(tmp_path / f"mono{number}.flac")
-        corpus.text[f"mono{number}"] = corpus.utt2spk[f"mono{number}"] = "all"
+        file, reco, start = f"mono{number}", f"mono{number}-A", 0.5
+        corpus.reco2file_and_channel[reco] = (file, "A")
+        audio.write(tmp_path / f"{reco}.flac", wav, FS)
+        corpus.wav[reco] = str(tmp_path / f"{reco}.flac")
+        for speaker, (speech, text) in zip(("bobby", "mary"), sentences, strict=True):
+            end = start + len(speech) / FS
+            corpus.segments[f"{speaker}-{reco}"] = Segment(reco, start, end)
+            corpus.text[f"{speaker}-{reco}"], corpus.utt2spk[f"{speaker}-{reco}"] = text, speaker
+            corpus.ctm.append(Word(file, "A", start + 0.2, 0.3, text.split()[0]))
+            corpus.rttm.append(Turn(file, "1", start, end - start, speaker))
+            start = end + 0.5
     corpus.write(tmp_path / "data/dev")
-    run("audio", "--dir", tmp_path, "--sets", "dev", "--fs", 8000)
+    run("audio", "--dir", tmp_path, "--sets", "dev", "--fs", 8000, "--mix")
     run("merge", "--dir", tmp_path, "--sets", "dev", "--kind", "audio", "--num_jobs", 1)
-    array("diarize", tmp_path, 2, "--streams", "--seed", 3)
-    streams = DataDir.read(tmp_path / "dump/dev/streams")
+    return tmp_path
+
+
+def test_diarize_parts_the_speakers_of_one_microphone(meetings):
+    dump = meetings / "dump/dev"
+    write_frequent(dump / "mix", {"mono1-A": [(0.5, 1.0, 12)]})
+    array("diarize", meetings, 2, "--streams", "--seed", 3, "--num_speakers", 2)
+    streams, original = DataDir.read(dump / "audio"), DataDir.read(dump / "mix")
     assert streams.recos == [f"mono{number}-{stream}" for number in range(3) for stream in "AB"]
-    original = DataDir.read(tmp_path / "dump/dev/audio")
-    for reco in original.recos:
-        both = streams.audio(f"{reco}-A") + streams.audio(f"{reco}-B")
-        np.testing.assert_allclose(both, original.audio(reco), atol=2 / 32768)
-    before = {path.name: path.read_bytes() for path in (tmp_path / "dump/dev/streams/flac").iterdir()}
-    array("diarize", tmp_path, 1, "--streams", "--seed", 3)
-    after = {path.name: path.read_bytes() for path in (tmp_path / "dump/dev/streams/flac").iterdir()}
+    for n in range(3):
+        both = streams.audio(f"mono{n}-A") + streams.audio(f"mono{n}-B")
+        np.testing.assert_allclose(both, original.audio(f"mono{n}-A"), atol=2 / 32768)
+    assert not examine(dump / "audio", open_audio=True).problems
+    assert streams.text == original.text and len(streams.ctm) == len(original.ctm)
+    turns = streams.by_reco(read_rttm(dump / "diarize/rttm"))
+    assert all(len({turn.speaker for turn in own}) == 1 for own in turns.values())
+    for utt, place in streams.segments.items():  # the sound of an utterance is where its transcript is
+        here, there = (streams.audio(f"{place.reco[:-1]}{c}", place.start, place.end - place.start) for c in "AB")
+        here, there = (here, there) if place.reco[-1] == "A" else (there, here)
+        assert np.square(here).sum() > 10 * np.square(there).sum()
+        assert {t.speaker for t in streams.turns()[place.reco]} == {streams.utt2spk[utt]}
+    assert {*read_frequent(dump / "audio")} == {"mono1-A", "mono1-B"}
+    before = {path.name: path.read_bytes() for path in (dump / "audio/flac").iterdir()}
+    array("diarize", meetings, 1, "--streams", "--seed", 3, "--num_speakers", 2)
+    after = {path.name: path.read_bytes() for path in (dump / "audio/flac").iterdir()}
     assert after == before
+
+
+def test_words_are_found_in_the_streams_and_not_in_the_mix(meetings, sentences):
+    array("diarize", meetings, 1, "--streams", "--backend", "given")
+    assert all(f"{meetings}/mono" in path for path in widest(meetings, "dev", FS, kind="mix").wav.values())
+    assert all("dump/dev/audio" in path for path in widest(meetings, "dev", FS).wav.values())
+    for path in [*meetings.glob("*.flac"), *(meetings / "dump/dev/mix/flac").iterdir()]:
+        path.unlink()
+    words = read_ctm(array("align", meetings, 2, "--backend", "pocketsphinx") / "ctm")
+    data, texts = DataDir.read(meetings / "dump/dev/audio"), sorted(text for _, text in sentences)
+    for number in range(3):
+        said = [[w.word for w in words if w.file == f"mono{number}" and w.channel == channel] for channel in "AB"]
+        assert sorted(map(" ".join, said)) == texts
+    given = read_ctm(array("align", meetings, 1, "--backend", "given") / "ctm")
+    assert {channel: [word.word for word in own] for channel, own in data.by_reco(given).items()} == {
+        place.reco: [data.text[utt].split()[0]] for utt, place in data.segments.items()
+    }
+
+
+def test_a_recording_in_which_nobody_speaks_is_named(meetings, capsys):
+    rttm = meetings / "dump/dev/mix/rttm"
+    rttm.write_text("".join(line for line in rttm.open() if "mono1" not in line))
+    run("diarize", "--dir", meetings, "--sets", "dev", "--streams", "--backend", "given")
+    run("merge", "--dir", meetings, "--sets", "dev", "--kind", "diarize", "--num_jobs", 1, "--max_rejected", "50%")
+    assert "dev: 1 of 3 recordings rejected" in capsys.readouterr().out
+    assert [name for name, _ in rejections(meetings / "dump/dev/diarize/rejected.tsv")] == ["mono1-A"]
+    assert DataDir.read(meetings / "dump/dev/audio").recos == ["mono0-A", "mono0-B", "mono2-A", "mono2-B"]
+
+
+def test_mix_and_streams_go_together(meetings, capsys):
+    assert main(["diarize", "--dir", str(meetings), "--sets", "dev"]) == 1
+    assert "holds several speakers a recording: diarize with --streams" in capsys.readouterr().err
+    run("audio", "--dir", meetings, "--sets", "dev", "--fs", 8000)
+    run("merge", "--dir", meetings, "--sets", "dev", "--kind", "audio", "--num_jobs", 1)
+    assert DataDir.read(meetings / "dump/dev/audio").recos == ["mono0-A", "mono1-A", "mono2-A"]
+    assert main(["diarize", "--dir", str(meetings), "--sets", "dev", "--streams"]) == 1
+    assert "run the audio stage with --mix" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -136,6 +204,7 @@ def test_diarize_streams_of_one_microphone(tmp_path, sentences):
         (["align", "--backend", "mfa"], "no aligner 'mfa'"),
         (["diarize", "--backend", "pyanote"], "no diarizer 'pyanote'"),
         (["diarize", "--backend", "channels", "--num_speakers", "2"], "is for other backends"),
+        (["diarize", "--backend", "channels", "--streams"], "expected embedded, pyannote or given"),
         (["diarize", "--backend", "pyannote"], "needs a pipeline"),
         (["diarize", "--backend", "pyannote", "--model", "none"], "no pyannote.audio pipeline 'none'"),
         (["align", "--backend", "wav2vec2"], "needs a CTC model"),

@@ -15,6 +15,7 @@ data_options=           # which of these options local/data.sh takes
 fs=24000                # sample rate of models and of audio made for them (Hz)
 frame_rate=12.5         # the codec's, and so of all token streams (Hz)
 dedup=false             # leave out copies among the recordings of all sets, found by fingerprints
+one_microphone=false    # a recording holds several speakers: part one of them from the others, by who speaks when
 train_diarizer=channels # speaker turns of the first two sets: channels (one speaker each), given (an rttm), embedded, pyannote
 diarizer=embedded       # speaker turns of the other sets: found in the mix of their channels
 recognizer=             # a trained recogniser: none is trained then
@@ -60,7 +61,12 @@ codec_init_args=()
 if [[ $codec_init == true ]]; then codec_init_args=(--codec_init "$codec_dir"); fi
 ctc=
 if [[ "$train_aligner $aligner" == *ctc* ]]; then ctc=recognizer; fi # the stage that its aligner comes from
-text=$train/audio/text text_stage=audio # of untranscribed recordings, the words that were found
+speech=audio audio_out="dump/*/audio" diarize_out="dump/*/diarize" # the stage that writes dump/<set>/audio, its speech
+if [[ $one_microphone == true ]]; then # audio writes dump/<set>/mix, of which diarize makes two channels of speech
+  audio_args+=(--mix) diarize_args+=(--streams)
+  speech=diarize audio_out="dump/*/mix" diarize_out+=" dump/*/audio"
+fi
+text=$train/audio/text text_stage=$speech # of untranscribed recordings, the words that were found
 if [[ $train_aligner == whisper* ]]; then text=$train/align/ctm text_stage=align; fi
 data_args=()
 for option in $data_options; do data_args+=("--$option" "${!option}"); done
@@ -92,26 +98,26 @@ scores() { # OPTION…
 
 stage corpus "Prepare the corpus" --out "data/*/wav.scp data/*" -- \
   corpus local/data.sh --sets "$sets" "${data_args[@]}"
-stage audio "Resample, one channel a file" --after corpus --out "dump/*/audio" -- \
+stage audio "Resample, one channel a file" --after corpus --out "$audio_out" -- \
   prepare_audio "$dedup" --fs "$fs" "${audio_args[@]}"
-stage diarize "Who speaks when" --after audio --out "dump/*/diarize" -- \
+stage diarize "Who speaks when" --after audio --out "$diarize_out" -- \
   both diarize "$train_diarizer" "$diarizer" --seed "$seed" "${diarize_args[@]}"
-stage recognizer "Train the recogniser" --after audio --out exp/recognizer/model.safetensors \
+stage recognizer "Train the recogniser" --after "$speech" --out exp/recognizer/model.safetensors \
   --unless "${recognizer:+--recognizer names a trained one}" -- \
   train recognizer --config "$recognizer_config" --train_data "$train/audio" --valid_data "$valid/audio" \
   --trainer.seed "$seed" "${recognizer_args[@]}"
-stage align "Words and their times" --after "audio $ctc" --out "dump/*/align" -- \
+stage align "Words and their times" --after "$speech $ctc" --out "dump/*/align" -- \
   both align "$train_aligner" "$aligner" ${ctc:+--recognizer "$recognizer_dir"} "${align_args[@]}"
 stage tokenizer "Train the text tokenizer" --after "$text_stage" --out exp/tokenizer \
   --unless "${tokenizer:+--tokenizer names a trained one}" -- \
   once tokenizer --text "$text" --out "$tokenizer_dir" "${tokenizer_args[@]}"
 stage text "Text streams with PAD and EPAD" --after "align tokenizer" --out "dump/*/text" -- \
   each_set text --tokenizer "$tokenizer_dir" --frame_rate "$frame_rate"
-stage codec "Train the codec" --after "audio recognizer" --out exp/codec/model.safetensors \
+stage codec "Train the codec" --after "$speech recognizer" --out exp/codec/model.safetensors \
   --unless "${codec:+--codec names a trained one}" -- \
   train codec --config "$codec_config" --train_dir "$train/audio" --valid_dir "$valid/audio" --teacher.path "$recognizer_dir" \
   --trainer.seed "$seed" "${codec_args[@]}"
-stage codes "Codec tokens" --after "audio codec" --out "dump/*/codes" -- \
+stage codes "Codec tokens" --after "$speech codec" --out "dump/*/codes" -- \
   each_set --gpu codes --codec "$codec_dir"
 stage textlm "Train the text LM" --after text --out exp/textlm/model.safetensors \
   --unless "${lm_init:+--lm_init names a trained LM}" -- \
