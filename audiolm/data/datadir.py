@@ -108,17 +108,21 @@ class DataDir:
         path = Path(path)
         if not path.is_dir():
             raise AudiolmError(f"no data directory {path}, expected a folder with wav.scp")
+
+        def report(problem: Problem) -> None:
+            mends = "mends it" if problem.repairable else "leaves it out"
+            raise AudiolmError(f"{problem}; utils/fix_data_dir.sh {path} {mends}")
+
+        wav = read_wav_scp(path / "wav.scp", True, report)
         return cls(
-            wav=_filled(path / "wav.scp", read_wav_scp(path / "wav.scp", allow_pipes)),
-            segments=_optional(path / "segments", read_segments),
-            text=_optional(path / "text", lambda file: read_table(file, "<utterance> <transcript>")),
-            utt2spk=_optional(path / "utt2spk", read_utt2spk),
-            reco2file_and_channel=_optional(path / "reco2file_and_channel", read_reco2file_and_channel),
-            reco2dur=_optional(path / "reco2dur", read_reco2dur),
+            wav=_filled(path / "wav.scp", wav if allow_pipes else _without_pipes(path / "wav.scp", wav, refuse)),
+            segments=_optional(path / "segments", read_segments, report),
+            text=_optional(path / "text", read_text, report),
+            utt2spk=_optional(path / "utt2spk", read_utt2spk, report),
+            reco2file_and_channel=_optional(path / "reco2file_and_channel", read_reco2file_and_channel, report),
+            reco2dur=_optional(path / "reco2dur", read_reco2dur, report),
             others={
-                name: _optional(path / name, lambda file: read_table(file, "<id> <value>"))
-                for name in OTHER_TABLES
-                if (path / name).is_file()
+                name: _optional(path / name, read_other, report) for name in OTHER_TABLES if (path / name).is_file()
             },
             path=path,
             allow_pipes=allow_pipes,
@@ -327,14 +331,27 @@ def is_pipe(entry: str) -> bool:
 
 def read_wav_scp(path: Path, allow_pipes: bool = False, report: Report = refuse):
     """Yield (line, recording, path or pipe)."""
-    for number, reco, entry in read_table(path, "<recording> <audio file>", report):
-        if is_pipe(entry) and not allow_pipes:
-            reason = (
-                f"'{reco}' is a pipe, which runs a shell; expected an audio file (or --allow_pipes, if you trust it)"
-            )
-            report(Problem(str(path), number, reco, reason))
+    lines = read_table(path, "<recording> <audio file>", report)
+    yield from lines if allow_pipes else _without_pipes(path, lines, report)
+
+
+def _without_pipes(path: Path, lines: Iterable[tuple[int, str, str]], report: Report):
+    for number, reco, entry in lines:
+        if is_pipe(entry):
+            reason = f"'{reco}' is a pipe, which runs a shell; expected an audio file"
+            report(Problem(str(path), number, reco, f"{reason} (or --allow_pipes, if you trust it)"))
         else:
             yield number, reco, entry
+
+
+def read_text(path: Path, report: Report = refuse):
+    """Yield (line, utterance, transcript)."""
+    return read_table(path, "<utterance> <transcript>", report)
+
+
+def read_other(path: Path, report: Report = refuse):
+    """Yield (line, id, value) of a table of OTHER_TABLES."""
+    return read_table(path, "<id> <value>", report)
 
 
 def read_utt2spk(path: Path, report: Report = refuse):
@@ -382,8 +399,8 @@ def _filled(path: Path, lines: Iterable[tuple[int, str, T]]) -> dict[str, T]:
     return table
 
 
-def _optional(path: Path, read: Callable) -> dict:
-    return _filled(path, read(path)) if path.is_file() else {}
+def _optional(path: Path, read: Callable, report: Report) -> dict:
+    return _filled(path, read(path, report)) if path.exists() else {}
 
 
 def _line(path: Path, key: str, value: str) -> str:

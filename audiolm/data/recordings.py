@@ -194,6 +194,12 @@ def finish(source: DataDir, directory: Path, num_jobs: int) -> list[Count]:
     if source.segments:
         utts = set(check_segments(source.path / "segments", data, problems.append))
         counts.append(Count("utterances", len(source.segments), len(source.segments) - len(utts)))
+    for name, noun in (("text", "transcripts"), ("utt2spk", "speakers of utterances")):
+        table = getattr(source, name)
+        orphans = sorted(table.keys() - set(source.utts))
+        problems += [Problem(str(source.path / name), 0, utt, f"'{utt}' is no utterance here") for utt in orphans]
+        if orphans:
+            counts.append(Count(noun, len(table), len(orphans)))
     for name, lines, noun in (("rttm", iter_rttm, "turns"), ("ctm", iter_ctm, "words")):
         if getattr(source, name):
             entries = list(inside(data, source.path / name, lines, problems.append))

@@ -21,6 +21,7 @@ from audiolm.errors import AudiolmError
 OTHER_RTTM_TYPES = frozenset(
     "NOSCORE NO_RT_METADATA SEGMENT LEXEME NON-LEX NON-SPEECH FILLER EDIT IP SU CB A/P SPKR-INFO".split()
 )
+CHANNEL = "a letter (A, B …) or a number from 1"  # what a channel is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +111,15 @@ def rows(path: str | os.PathLike, low: int, high: int, expected: str, report: Re
         raise AudiolmError(f"cannot read {path}: {error.strerror}") from None
     with file:
         for number, line in enumerate(file, 1):
+            if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):  # no line of it can be saved
+                raise AudiolmError(f"{path} is UTF-16, expected UTF-8; convert it with 'iconv -f UTF-16 -t UTF-8'")
             fields = line.split(None, high - 1)
             try:
                 fields = [field.decode() for field in fields]
             except UnicodeDecodeError as error:
                 shown = line[:40].decode(errors="backslashreplace").strip()
-                report(Problem(path, number, "", f"not UTF-8 (byte 0x{error.object[error.start]:02x}): {shown}"))
+                wrong = f"not UTF-8 (byte 0x{error.object[error.start]:02x}): {shown}"
+                report(Problem(path, number, "", f"{wrong}; convert the file with iconv"))
                 continue
             if not fields and low == 0:
                 continue
@@ -124,9 +128,13 @@ def rows(path: str | os.PathLike, low: int, high: int, expected: str, report: Re
                 report(Problem(path, number, fields[0] if fields else "", f"found '{found}', expected '{expected}'"))
                 continue
             if number == 1 and fields[0].startswith("\ufeff"):
-                report(Problem(path, 1, "", "begins with a byte-order mark; write UTF-8 without it"))
-                continue
+                reason = "begins with a byte-order mark; write UTF-8 without it"
+                report(Problem(path, 1, "", reason, repairable=True))
+                fields[0] = fields[0][1:]
             fields[-1] = fields[-1].rstrip(" \t\r\n\v\f")
+            if "\r" in fields[-1]:
+                report(Problem(path, number, fields[0], "has a carriage return inside; lines end with a line feed"))
+                continue
             yield number, fields
 
 
@@ -215,6 +223,9 @@ def iter_rttm(path: str | os.PathLike, report: Report = refuse) -> Iterator[tupl
         elif start < 0 or duration < 0:
             reason = f"turn of '{fields[7]}' starts at {fields[3]} s and lasts {fields[4]} s, expected both >= 0"
             report(Problem(os.fspath(path), number, fields[1], reason))
+        elif not is_channel(fields[2]):
+            reason = f"turn of '{fields[7]}' is in channel '{fields[2]}', expected {CHANNEL}"
+            report(Problem(os.fspath(path), number, fields[1], reason))
         else:
             yield number, Turn(fields[1], fields[2], start, duration, fields[7])
 
@@ -237,6 +248,9 @@ def iter_ctm(path: str | os.PathLike, report: Report = refuse) -> Iterator[tuple
             continue
         if start < 0 or duration < 0:
             report(Problem(path, number, fields[0], f"found '{found}', expected start and duration >= 0"))
+            continue
+        if not is_channel(fields[1]):
+            report(Problem(path, number, fields[0], f"found '{found}', expected as channel {CHANNEL}"))
             continue
         place = (fields[0], fields[1])
         if start < last.get(place, 0.0):
@@ -282,14 +296,17 @@ def write_ctm(path: str | os.PathLike, words: Iterable[Word]) -> None:
     )
 
 
+def is_channel(name: str) -> bool:
+    """Whether ``name`` is a channel's as tables write it."""
+    return (len(name) == 1 and "A" <= name <= "Z") or (name.isascii() and name.isdigit() and int(name) > 0)
+
+
 def channel_index(channel: str) -> int:
     """The 0-based channel that ``A``, ``B`` … or ``1``, ``2`` … names.
 
     Raises:
         AudiolmError: ``channel`` is neither.
     """
-    if len(channel) == 1 and "A" <= channel <= "Z":
-        return ord(channel) - ord("A")
-    if channel.isascii() and channel.isdigit() and int(channel) > 0:
-        return int(channel) - 1
-    raise AudiolmError(f"unknown channel '{channel}', expected a letter (A, B …) or a number from 1")
+    if not is_channel(channel):
+        raise AudiolmError(f"unknown channel '{channel}', expected {CHANNEL}")
+    return ord(channel) - ord("A") if channel.isalpha() else int(channel) - 1

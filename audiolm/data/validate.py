@@ -25,7 +25,6 @@ from audiolm.data.tables import (
     iter_ctm,
     iter_rttm,
     read_segments,
-    read_table,
     rows,
     seconds,
     split,
@@ -125,11 +124,7 @@ def inside(data: DataDir, path: Path, lines: Callable, report: Report) -> Iterat
     what = {iter_rttm: "turn", iter_ctm: "word"}[lines]
     for number, entry in lines(path, report):
         name = f"{what} '{entry.word if what == 'word' else entry.speaker}'"
-        try:
-            reco = recos.get((entry.file, channel_index(entry.channel)))
-        except AudiolmError as error:
-            report(Problem(str(path), number, entry.file, f"{name}: {error}"))
-            continue
+        reco = recos.get((entry.file, channel_index(entry.channel)))
         if reco is None:
             reason = f"{name} is in file '{entry.file}' channel '{entry.channel}', which no recording is"
             report(Problem(str(path), number, entry.file, reason))
@@ -208,22 +203,14 @@ def _check_utterances(found: Findings) -> None:
         _check_spk2utt(data, report)
     else:
         found.warnings.append("no utt2spk (Kaldi wants one; where speakers are unknown each utterance is its own)")
-
-    def transcripts(table: Path, report: Report) -> Iterator[tuple[int, str, str]]:
-        return read_table(table, "<utterance> <transcript>", report)
-
-    data.text = _of_known(path / "text", transcripts, "utterance", utts, report)
+    data.text = _of_known(path / "text", datadir.read_text, "utterance", utts, report)
     if data.text and len(data.text) < len(utts):
         found.warnings.append(f"{len(utts) - len(data.text)} of {len(utts)} utterances have no transcript")
     known = {"utt": utts, "reco": data.wav, "spk": data.spk2utt()}
     nouns = {"utt": "utterance", "reco": "recording", "spk": "speaker"}
     for name, key in OTHER_TABLES.items():
         if (path / name).is_file():
-            data.others[name] = _of_known(path / name, _read_other, nouns[key], known[key], report)
-
-
-def _read_other(path: Path, report: Report) -> Iterator[tuple[int, str, str]]:
-    return read_table(path, "<id> <value>", report)
+            data.others[name] = _of_known(path / name, datadir.read_other, nouns[key], known[key], report)
 
 
 def _check_spk2utt(data: DataDir, report: Report) -> None:
