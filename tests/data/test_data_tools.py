@@ -181,6 +181,7 @@ def test_each_fault_is_found_and_dropped(talk, fault):
         ("ctm", "d A 1.00 0.10 b 1.00\nd A 0.50 0.10 a 1.00\n", "d A 0.50 0.10 a 1.00\nd A 1.00 0.10 b 1.00\n"),
         ("ctm", "d A 2.40 0.30 end 1.00\n", "d A 2.40 0.10 end 1.00\n"),
         ("spk2utt", "s s-u s-x\n", "s s-u\n"),
+        ("text", "\ufeffs-u yes\n", "s-u yes\n"),
         ("text", "", None),
         ("reco2dur", "", None),
     ],

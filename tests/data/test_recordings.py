@@ -90,6 +90,18 @@ def test_times_beyond_the_end_are_found_once_lengths_are_known(source, tmp_path)
     assert "'gone' goes from 1.20" in reasons["c1-A"]
 
 
+def test_transcripts_and_speakers_of_no_utterance_are_named(source, tmp_path):
+    source.text["s-gone"] = source.utt2spk["s-gone"] = "s"
+    source.write(source.path)
+    counts = convert(source, tmp_path / "out")
+    assert Count("transcripts", 7, 1) in counts and Count("speakers of utterances", 7, 1) in counts
+    rejected = rejections(tmp_path / "out/rejected.tsv")
+    assert [why for id, why in rejected if id == "s-gone"] == [
+        f"{name}: 's-gone' is no utterance here" for name in ("text", "utt2spk")
+    ]
+    assert "s-gone" not in DataDir.read(tmp_path / "out").text
+
+
 BAD = {
     "missing": (None, "No such file"),
     "empty": (b"", "is empty"),
