@@ -62,6 +62,8 @@ def find_files(corpus_dir: Path) -> dict[str, Path]:
                 if id in files:
                     raise AudiolmError(f"{files[id]} and {path} would have the same id '{id}'; rename one")
                 files[id] = path
+    if not corpus_dir.is_dir():
+        raise AudiolmError(f"--corpus_dir {corpus_dir} is no folder; name the one that the recordings are in")
     if not files:
         raise AudiolmError(f"no audio ({', '.join(AUDIO_SUFFIXES)}) below --corpus_dir {corpus_dir}")
     return files

@@ -19,9 +19,9 @@ from audiolm.data.tables import (
     Turn,
     Word,
     channel_index,
+    iter_ctm,
+    iter_rttm,
     number_of,
-    read_ctm,
-    read_rttm,
     read_segments,
     read_table,
     refuse,
@@ -108,11 +108,7 @@ class DataDir:
         path = Path(path)
         if not path.is_dir():
             raise AudiolmError(f"no data directory {path}, expected a folder with wav.scp")
-
-        def report(problem: Problem) -> None:
-            mends = "mends it" if problem.repairable else "leaves it out"
-            raise AudiolmError(f"{problem}; utils/fix_data_dir.sh {path} {mends}")
-
+        report = _refusal(path)
         wav = read_wav_scp(path / "wav.scp", True, report)
         return cls(
             wav=_filled(path / "wav.scp", wav if allow_pipes else _without_pipes(path / "wav.scp", wav, refuse)),
@@ -131,7 +127,8 @@ class DataDir:
     @property
     def rttm(self) -> list[Turn]:
         if self._rttm is None:
-            self._rttm = read_rttm(self.path / "rttm") if self._has("rttm") else []
+            lines = iter_rttm(self.path / "rttm", _refusal(self.path)) if self._has("rttm") else ()
+            self._rttm = [turn for _, turn in lines]
         return self._rttm
 
     @rttm.setter
@@ -141,7 +138,8 @@ class DataDir:
     @property
     def ctm(self) -> list[Word]:
         if self._ctm is None:
-            self._ctm = read_ctm(self.path / "ctm") if self._has("ctm") else []
+            lines = iter_ctm(self.path / "ctm", _refusal(self.path)) if self._has("ctm") else ()
+            self._ctm = [word for _, word in lines]
         return self._ctm
 
     @ctm.setter
@@ -324,6 +322,16 @@ def share(ids: Sequence[str], job: int, num_jobs: int) -> list[str]:
 def is_pipe(entry: str) -> bool:
     """Whether a ``wav.scp`` entry runs a shell command (``sph2pipe … |``) instead of naming a file."""
     return entry.endswith("|") or entry.startswith("|")
+
+
+def _refusal(path: Path) -> Report:
+    """Raise a problem of a directory's table, and say what mends it."""
+
+    def report(problem: Problem) -> None:
+        mends = "mends it" if problem.repairable else "leaves it out"
+        raise AudiolmError(f"{problem}; utils/fix_data_dir.sh {path} {mends}")
+
+    return report
 
 
 # ---------------------------------------------------------------------- one reader per table

@@ -103,7 +103,9 @@ def check_rejected(counts: Iterable[Count], most: float, where: Path) -> None:
     """Refuse a result that lacks more than the share ``most`` (0 … 1) of its inputs."""
     for count in counts:
         if count.rejected > most * count.inputs:
+            named = rejections(where / "rejected.tsv") if (where / "rejected.tsv").is_file() else []
             raise AudiolmError(
-                f"{where}: {count.rejected} of {count.inputs} {count.what} were rejected, more than {most:.1%}; "
-                "read rejected.tsv, and mend the data or raise --max_rejected"
+                f"{where}: {count.rejected} of {count.inputs} {count.what} were rejected, more than {most:.1%}"
+                + (f" (the first: {': '.join(named[0])})" if named else "")
+                + "; read rejected.tsv, and mend the data or raise --max_rejected"
             )

@@ -73,6 +73,20 @@ def test_a_failed_job_shows_the_end_of_its_log_and_stops_no_other(tmp_path, capf
     assert "line 30" in error and "line 21\n" in error and "line 20\n" not in error
 
 
+def test_a_mistake_that_all_jobs_meet_is_shown_once(tmp_path, capfd):
+    words = [
+        "JOB=1:3",
+        str(tmp_path / "x.JOB.log"),
+        "bash",
+        "-c",
+        "echo no such model; test JOB != 3 || echo 3; exit 1",
+    ]
+    assert launch(parse_array(words), LocalBackend(1)) == 3
+    said = capfd.readouterr().err.splitlines()
+    assert said.count("    no such model") == 2 and said.count("    3") == 1
+    assert f"launch: job 2 of 3 failed (exit status 1); its log {tmp_path}/x.2.log ends as that of job 1" in said
+
+
 def test_a_log_is_told_every_minute_how_far_the_jobs_are(tmp_path, capsys, monkeypatch):
     jobs = parse_array(["JOB=1:3", str(tmp_path / "x.JOB.log"), "true"])
     for number in (2, 3):
