@@ -412,6 +412,6 @@ def _optional(path: Path, read: Callable, report: Report) -> dict:
 
 
 def _line(path: Path, key: str, value: str) -> str:
-    if not key or _BLANK.search(key) or not value.strip(" \t\r\n\v\f") or "\n" in value:
+    if not key or _BLANK.search(key) or not value.strip(" \t\r\n\v\f") or re.search("[\r\n]", value):
         raise AudiolmError(f"cannot write '{key} {value}' to {path}: an id has no blanks and a value is not empty")
     return f"{key} {value}"

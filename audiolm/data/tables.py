@@ -132,9 +132,9 @@ def rows(path: str | os.PathLike, low: int, high: int, expected: str, report: Re
                 report(Problem(path, 1, "", reason, repairable=True))
                 fields[0] = fields[0][1:]
             fields[-1] = fields[-1].rstrip(" \t\r\n\v\f")
-            if "\r" in fields[-1]:
-                report(Problem(path, number, fields[0], "has a carriage return inside; lines end with a line feed"))
-                continue
+            if "\r" in fields[-1]:  # with one at every line's end, the file is one line
+                wrong = f"{path}:{number}: has a carriage return inside, expected line feeds at the ends of lines"
+                raise AudiolmError(f"{wrong}; convert it with tr '\\r' '\\n'")
             yield number, fields
 
 

@@ -195,6 +195,14 @@ def test_what_can_be_repaired_is_kept(talk, name, content, fixed):
     assert (talk / "rejected.tsv").read_text() == ""
 
 
+def test_what_was_left_out_before_stays_named_unless_it_is_back(talk):
+    text = (talk / "text").read_text()
+    (talk / "rejected.tsv").write_text("s-u\tit was broken\ngone\tno audio\n")
+    (talk / "text").write_text(f"{text}z-odd yes\n")
+    fix(talk)
+    assert [id for id, _ in rejections(talk / "rejected.tsv")] == ["gone", "z-odd"]
+
+
 def test_utterances_without_a_speaker_go_with_all_that_is_theirs(tmp_path):
     (tmp_path / "wav.scp").write_text("a /a.wav\nb /b.wav\n")
     (tmp_path / "utt2spk").write_text("a s\n")

@@ -64,7 +64,7 @@ def write(path, **files):
         (
             "text",
             "a yes\ra no\n",
-            "text:1: has a carriage return inside; lines end with a line feed; utils/fix",
+            "text:1: has a carriage return inside, expected line feeds at the",
         ),
         ("text", "\ufeffa yes\n", "text:1: begins with a byte-order mark; write UTF-8 without it; utils/fix_data_dir"),
         ("text", "a yes\n".encode("utf-16"), "text is UTF-16, expected UTF-8; convert it with 'iconv -f UTF-16"),
