@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from audiolm.data import audio
-from audiolm.data.datadir import DataDir, is_pipe
+from audiolm.data.datadir import DataDir
+from audiolm.data.readers import is_pipe
 from audiolm.errors import AudiolmError
 
 

@@ -1,7 +1,8 @@
 """Write the text stream of every recording, PAD/EPAD and words at the codec's frame rate, to dump/<set>/text (stage 7).
 
-Words and times come from dump/<set>/align/ctm. A recording whose words are out of order, lie outside it or cannot be
-spelt by the tokenizer is left out and named in rejected.tsv. Prints the share of padding and how many words were moved.
+Words and times come from dump/<set>/align/ctm. A recording whose words are out of order, lie outside it, cannot be
+spelt by the tokenizer or do not fit into its frames is left out and named in rejected.tsv. Prints the share of padding
+and how many words were moved.
 """
 
 import argparse
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from audiolm.data.datadir import DataDir
     from audiolm.data.tables import Problem, Word
     from audiolm.streams.text import TextStats
+
+
+MOST_LOST = 0.1  # share of a recording's pieces: the last word's may pass its end
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +76,12 @@ def run(args: argparse.Namespace) -> None:
                         args.overlap,
                         [word.start + word.duration for word in words[reco]],
                     )
+                    lost, total_pieces = stats.lost_pieces, stats.pieces + stats.lost_pieces
+                    if args.overlap == "shift" and lost > MOST_LOST * total_pieces:
+                        raise AudiolmError(
+                            f"{lost} of {total_pieces} pieces of its words find no frame before its end; are utterances"
+                            " in it twice, or do they overlap?"
+                        )
                 except AudiolmError as error:
                     rejected.append((reco, str(error)))
                     continue

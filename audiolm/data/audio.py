@@ -19,8 +19,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from audiolm.data.datadir import DataDir, is_pipe
+from audiolm.data.datadir import DataDir
 from audiolm.data.files import atomic
+from audiolm.data.readers import is_pipe
 from audiolm.errors import AudiolmError
 
 PIPE_SECONDS = 600  # longer than any decoder needs for one recording; a pipe that waits for input must not hang a job

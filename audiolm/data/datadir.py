@@ -12,6 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from audiolm.data.files import write_lines
+from audiolm.data.readers import (
+    BLANK,
+    is_pipe,
+    read_other,
+    read_reco2dur,
+    read_reco2file_and_channel,
+    read_text,
+    read_utt2spk,
+    read_wav_scp,
+    without_pipes,
+)
 from audiolm.data.tables import (
     Problem,
     Report,
@@ -21,12 +32,8 @@ from audiolm.data.tables import (
     channel_index,
     iter_ctm,
     iter_rttm,
-    number_of,
     read_segments,
-    read_table,
-    refuse,
     seconds,
-    split,
     write_ctm,
     write_rttm,
 )
@@ -52,7 +59,6 @@ OTHER_TABLES = {
     "reco2num_spk": "reco",
     "midi.scp": "reco",
 }
-_BLANK = re.compile(r"[ \t\r\n\v\f]")
 
 
 class DataDir:
@@ -111,7 +117,7 @@ class DataDir:
         report = _refusal(path)
         wav = read_wav_scp(path / "wav.scp", True, report)
         return cls(
-            wav=_filled(path / "wav.scp", wav if allow_pipes else _without_pipes(path / "wav.scp", wav, refuse)),
+            wav=_filled(path / "wav.scp", wav if allow_pipes else without_pipes(path / "wav.scp", wav)),
             segments=_optional(path / "segments", read_segments, report),
             text=_optional(path / "text", read_text, report),
             utt2spk=_optional(path / "utt2spk", read_utt2spk, report),
@@ -319,11 +325,6 @@ def share(ids: Sequence[str], job: int, num_jobs: int) -> list[str]:
     return ids[(job - 1) * len(ids) // num_jobs : job * len(ids) // num_jobs]
 
 
-def is_pipe(entry: str) -> bool:
-    """Whether a ``wav.scp`` entry runs a shell command (``sph2pipe … |``) instead of naming a file."""
-    return entry.endswith("|") or entry.startswith("|")
-
-
 def _refusal(path: Path) -> Report:
     """Raise a problem of a directory's table, and say what mends it."""
 
@@ -332,72 +333,6 @@ def _refusal(path: Path) -> Report:
         raise AudiolmError(f"{problem}; utils/fix_data_dir.sh {path} {mends}")
 
     return report
-
-
-# ---------------------------------------------------------------------- one reader per table
-
-
-def read_wav_scp(path: Path, allow_pipes: bool = False, report: Report = refuse):
-    """Yield (line, recording, path or pipe)."""
-    lines = read_table(path, "<recording> <audio file>", report)
-    yield from lines if allow_pipes else _without_pipes(path, lines, report)
-
-
-def _without_pipes(path: Path, lines: Iterable[tuple[int, str, str]], report: Report):
-    for number, reco, entry in lines:
-        if is_pipe(entry):
-            reason = f"'{reco}' is a pipe, which runs a shell; expected an audio file"
-            report(Problem(str(path), number, reco, f"{reason} (or --allow_pipes, if you trust it)"))
-        else:
-            yield number, reco, entry
-
-
-def read_text(path: Path, report: Report = refuse):
-    """Yield (line, utterance, transcript)."""
-    return read_table(path, "<utterance> <transcript>", report)
-
-
-def read_other(path: Path, report: Report = refuse):
-    """Yield (line, id, value) of a table of OTHER_TABLES."""
-    return read_table(path, "<id> <value>", report)
-
-
-def read_utt2spk(path: Path, report: Report = refuse):
-    """Yield (line, utterance, speaker)."""
-    expected = "<utterance> <speaker>"
-    for number, utt, spk in read_table(path, expected, report):
-        if _BLANK.search(spk):
-            report(Problem(str(path), number, utt, f"found '{utt} {spk}', expected '{expected}'"))
-        else:
-            yield number, utt, spk
-
-
-def read_reco2file_and_channel(path: Path, report: Report = refuse):
-    """Yield (line, recording, (file, channel)); two recordings may not be the same channel."""
-    expected, taken = "<recording> <file> <channel: A, B … or 1, 2 …>", {}
-    for number, reco, rest in read_table(path, expected, report):
-        fields = split(rest)
-        try:
-            place = (fields[0], channel_index(fields[1])) if len(fields) == 2 else None
-        except AudiolmError:
-            place = None
-        if place is None:
-            report(Problem(str(path), number, reco, f"found '{reco} {rest}', expected '{expected}'"))
-        elif place in taken:
-            reason = f"'{reco}' is channel {fields[1]} of '{fields[0]}', which '{taken[place]}' is already"
-            report(Problem(str(path), number, reco, reason))
-        else:
-            taken[place] = reco
-            yield number, reco, (fields[0], fields[1])
-
-
-def read_reco2dur(path: Path, report: Report = refuse):
-    """Yield (line, recording, seconds)."""
-    for number, reco, rest in read_table(path, "<recording> <seconds>", report):
-        if not number_of(rest) > 0:
-            report(Problem(str(path), number, reco, f"'{reco}' lasts '{rest}', expected a number of seconds above 0"))
-        else:
-            yield number, reco, float(rest)
 
 
 def _filled(path: Path, lines: Iterable[tuple[int, str, T]]) -> dict[str, T]:
@@ -412,6 +347,6 @@ def _optional(path: Path, read: Callable, report: Report) -> dict:
 
 
 def _line(path: Path, key: str, value: str) -> str:
-    if not key or _BLANK.search(key) or not value.strip(" \t\r\n\v\f") or re.search("[\r\n]", value):
+    if not key or BLANK.search(key) or not value.strip(" \t\r\n\v\f") or re.search("[\r\n]", value):
         raise AudiolmError(f"cannot write '{key} {value}' to {path}: an id has no blanks and a value is not empty")
     return f"{key} {value}"

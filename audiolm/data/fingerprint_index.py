@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audiolm.data.datadir import read_reco2dur
 from audiolm.data.files import write_lines
 from audiolm.data.fingerprints import FRAME_RATE, HASH_BITS, fingerprint
+from audiolm.data.readers import read_reco2dur
 from audiolm.data.tables import seconds
 from audiolm.errors import AudiolmError
 

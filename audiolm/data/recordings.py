@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiolm.data import audio
-from audiolm.data.datadir import DataDir, read_reco2dur, read_wav_scp, share
+from audiolm.data.datadir import DataDir, share
 from audiolm.data.duplicates import TABLE as FREQUENT
 from audiolm.data.files import CannotWrite, remove_others, write_lines
 from audiolm.data.pieces import Piece, Screen, cut_tables, piece_name, read_pieces, write_pieces
+from audiolm.data.readers import read_reco2dur, read_wav_scp
 from audiolm.data.tables import Problem, iter_ctm, iter_rttm, seconds
 from audiolm.data.tools import rejections, select, write_rejected
 from audiolm.data.validate import check_segments, inside

@@ -128,6 +128,7 @@ def test_diarize_streams_of_one_microphone(tmp_path, sentences):
         (["align", "--backend", "mfa"], "no aligner 'mfa'"),
         (["diarize", "--backend", "pyanote"], "no diarizer 'pyanote'"),
         (["diarize", "--backend", "channels", "--num_speakers", "2"], "is for other backends"),
+        (["diarize", "--num_speakers", "0"], "--num_speakers 0: expected at least 1"),
         (["diarize", "--backend", "pyannote"], "needs a pipeline"),
         (["diarize", "--backend", "pyannote", "--model", "none"], "no pyannote.audio pipeline 'none'"),
         (["align", "--backend", "wav2vec2"], "needs a CTC model"),

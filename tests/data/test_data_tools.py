@@ -223,6 +223,16 @@ def test_warnings_are_no_problems(calls, tmp_path):
     assert "7 of 8 utterances have no transcript" in found.warnings[1]
 
 
+def test_utterances_of_a_speaker_that_overlap_are_a_warning(talk):
+    (talk / "segments").write_text("s-t d-A 0.50 2.00\ns-u d-A 0.50 2.00\n")
+    (talk / "utt2spk").write_text("s-t s\ns-u s\n")
+    found = examine(talk)
+    (warning,) = [warning for warning in found.warnings if "overlap" in warning]
+    assert warning.startswith("1 utterances overlap another one of their speaker in the same recording, such as 's-u'")
+    (talk / "utt2spk").write_text("s-t r\ns-u s\n")
+    assert not [warning for warning in examine(talk).warnings if "overlap" in warning]
+
+
 def test_audio_is_opened_when_asked_for(tmp_path):
     audio.write(tmp_path / "a.wav", np.zeros(8000), 8000)
     audio.write(tmp_path / "c.wav", np.zeros((8000, 3)), 8000)
