@@ -15,6 +15,7 @@ from audiolm.annotate.sources import utts_by_reco
 from audiolm.annotate.turns import Region, SpeakerTurn, union
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
+from audiolm.data.files import name_of
 from audiolm.data.tables import Segment, Turn, Word
 from audiolm.errors import AudiolmError
 
@@ -107,7 +108,7 @@ def _write_audio(data: DataDir, reco: str, regions: Sequence[Region], directory:
     wav = data.audio(reco)
     main = wav * mask(regions, len(wav), fs)
     for stream, part in zip(STREAMS, (main, wav - main), strict=True):
-        path = (directory / "flac" / f"{reco}-{stream}.flac").absolute()
+        path = (directory / "flac" / f"{name_of(reco)}-{stream}.flac").absolute()
         audio.write(path, part, fs)
         streams.wav[f"{reco}-{stream}"] = str(path)
         streams.reco2dur[f"{reco}-{stream}"] = len(wav) / fs

@@ -17,8 +17,16 @@ def is_pipe(entry: str) -> bool:
 
 def read_wav_scp(path: Path, allow_pipes: bool = False, report: Report = refuse):
     """Yield (line, recording, path or pipe)."""
-    lines = read_table(path, "<recording> <audio file>", report)
+    lines = _without_comments(path, read_table(path, "<recording> <audio file>", report), report)
     yield from lines if allow_pipes else without_pipes(path, lines, report)
+
+
+def _without_comments(path: Path, lines: Iterable[tuple[int, str, str]], report: Report):
+    for number, reco, entry in lines:
+        if reco.startswith(";;"):
+            report(Problem(str(path), number, reco, f"'{reco}' would be a comment in a ctm; name it otherwise"))
+        else:
+            yield number, reco, entry
 
 
 def without_pipes(path: Path, lines: Iterable[tuple[int, str, str]], report: Report = refuse):

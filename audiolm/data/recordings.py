@@ -8,7 +8,7 @@ from pathlib import Path
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir, share
 from audiolm.data.duplicates import TABLE as FREQUENT
-from audiolm.data.files import CannotWrite, remove_others, write_lines
+from audiolm.data.files import CannotWrite, name_of, remove_others, write_lines
 from audiolm.data.pieces import Piece, Screen, cut_tables, piece_name, read_pieces, write_pieces
 from audiolm.data.readers import read_reco2dur, read_wav_scp
 from audiolm.data.tables import Problem, iter_ctm, iter_rttm, seconds
@@ -149,7 +149,7 @@ def _write_part(directory: Path, job: int, durations: dict[str, float], rejected
 
 def flac_path(directory: Path, reco: str) -> Path:
     """Where a recording is written (absolute)."""
-    return Path(os.path.abspath(directory)) / "flac" / f"{reco.replace('/', '%2F')}.flac"
+    return Path(os.path.abspath(directory)) / "flac" / f"{name_of(reco)}.flac"
 
 
 def finish(source: DataDir, directory: Path, num_jobs: int) -> list[Count]:

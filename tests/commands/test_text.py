@@ -77,7 +77,7 @@ def test_words_for_which_there_is_no_room_reject_their_recording(work, tokenizer
     assert run(work, tokenizer_dir, twice + CTM.splitlines()[2]) == 0
     directory = work / "dump" / "test" / "text"
     ((reco, reason),) = [line.split("\t") for line in (directory / "rejected.1.tsv").read_text().splitlines()]
-    assert reco == "e" and "find no frame before its end; are utterances in it twice" in reason
+    assert reco == "e" and "its words overlap, and " in reason and "find no frame before its end" in reason
     assert run(work, tokenizer_dir, twice, "--overlap", "drop") == 0  # to lose pieces is what it is for
     assert (directory / "rejected.1.tsv").read_text() == ""
 

@@ -60,6 +60,7 @@ def write(path, **files):
         ("wav_scp", "b x\na y\n", "wav.scp:2: 'a' comes after 'b'"),
         ("wav_scp", b"a x\n\xe9 y\n", "wav.scp:2: not UTF-8 (byte 0xe9)"),
         ("wav_scp", "a sph2pipe a.sph |\n", "wav.scp:1: 'a' is a pipe, which runs a shell; expected an audio file (or"),
+        ("wav_scp", ";;a x\n", "wav.scp:1: ';;a' would be a comment in a ctm; name it otherwise; utils/fix"),
         ("wav_scp", "", "wav.scp is empty"),
         (
             "text",

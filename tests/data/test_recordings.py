@@ -90,6 +90,17 @@ def test_times_beyond_the_end_are_found_once_lengths_are_known(source, tmp_path)
     assert "'gone' goes from 1.20" in reasons["c1-A"]
 
 
+def test_ids_that_no_file_can_have_as_its_name_stay_apart(tmp_path):
+    lengths = {"a/b": 0.5, "a%2Fb": 0.25, "a%252Fb": 0.75, "..": 1.0, "ü 'x".replace(" ", "\u00a0"): 0.125}
+    data = DataDir(path=tmp_path)
+    for number, (reco, length) in enumerate(lengths.items()):
+        data.wav[reco] = str(tmp_path / f"{number}.wav")
+        audio.write(data.wav[reco], SECOND[: round(16000 * length), 0], 16000)
+    convert(data, tmp_path / "out")
+    out = DataDir.read(tmp_path / "out")
+    assert {reco: audio.info(out.wav[reco]).duration for reco in out.wav} == lengths
+
+
 def test_transcripts_and_speakers_of_no_utterance_are_named(source, tmp_path):
     source.text["s-gone"] = source.utt2spk["s-gone"] = "s"
     source.write(source.path)

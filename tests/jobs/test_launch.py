@@ -160,7 +160,7 @@ def test_a_job_redone_alone_has_as_many_threads_as_among_all(tmp_path, monkeypat
 
 def test_each_job_gets_gpus_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
-    script = f"cd '{tmp_path}'; echo $CUDA_VISIBLE_DEVICES > JOB; touch now.JOB; ls now.* | wc -l >> most; sleep 0.2"
+    script = f"cd '{tmp_path}'; echo $CUDA_VISIBLE_DEVICES > JOB; touch now.JOB; ls now.* | wc -l >> most; sleep 1"
     script += "; rm now.JOB"
     assert run(["JOB=1:4", str(tmp_path / "x.JOB.log"), "bash", "-c", script], max_jobs=4, gpus=1) == 0
     assert {(tmp_path / str(job)).read_text().strip() for job in range(1, 5)} == {"4", "5", "6"}
