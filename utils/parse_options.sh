@@ -7,7 +7,8 @@
 #   # End configuration.
 #
 # --nj 8 and --nj=8 set a variable of the block (dashes in names stand for underscores); --codec.quantizer.n_q 16 appends
-# "--quantizer.n_q 16" to codec_args; an option whose default is false needs no value. --help prints the block.
+# "--quantizer.n_q 16" to codec_args, and --audio.downmix "--downmix" to audio_args; an option whose default is false needs
+# no value. --help prints the block.
 # Where a block has a budget, conf/budgets/$budget.sh is sourced before the other options count, then any --config FILE.
 # Where scripts source each other each may have a block: the default of the outermost one counts. What does not begin
 # with -- stays in "$@" for the caller; so does everything from the first such word on.
@@ -91,7 +92,7 @@ _po_set() { # NAME VALUE
   if [[ $name == *.* ]]; then
     [[ " ${choices[*]} " == *" ${name%%.*}. "* ]] || _po_unknown "$name" "${choices[@]/%./.${name#*.}}"
     local -n _po_array=${name%%.*}_args
-    _po_array+=("--${name#*.}" "$value")
+    _po_array+=("--${name#*.}" ${value:+"$value"}) # without a value: a switch
     return
   fi
   [[ " ${choices[*]} " == *" $name "* ]] || _po_unknown "$name" "${choices[@]}" config help
@@ -127,7 +128,7 @@ _po_split() {
     elif (($#)) && [[ $1 != --* ]]; then
       value=$1
       shift
-    elif [[ $name == *.* || $name == config || -n ${_po_comments[$name]+set} ]]; then
+    elif [[ $name != *.* && ($name == config || -n ${_po_comments[$name]+set}) ]]; then
       _po_die "--$name needs a value"
     fi
     _po_pairs+=("$value")

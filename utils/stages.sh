@@ -72,7 +72,11 @@ _stages_ask() { # ACTION [OPTION…]: see audiolm/jobs/recipe.py
 run_stages() { # [COMMAND…]: what to do at the end of a run to the last stage
   if [[ $list == true ]]; then _stages_ask list; return; fi
   if [[ $dry_run == true ]]; then _stages_ask dry_run; return; fi
-  mkdir -p "$dir/.stages"
+  local why
+  if ! why=$(mkdir -p "$dir/.stages" 2>&1); then
+    echo "${0##*/}: error: ${why#mkdir: }; name a folder that can be written with --dir" >&2
+    exit 1
+  fi
   exec {_stages_lock}>>"$dir/.stages/lock"
   local next name='' status
   while true; do

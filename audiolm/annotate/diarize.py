@@ -150,6 +150,8 @@ def make_diarizer(
     """
     if backend not in BACKENDS:
         raise AudiolmError(f"no diarizer '{backend}'{did_you_mean(backend, BACKENDS)}")
+    if num_speakers is not None and num_speakers < 1:
+        raise AudiolmError(f"--num_speakers {num_speakers}: expected at least 1, or none to have them counted")
     if backend == "pyannote":
         from audiolm.annotate.pyannote import PyannoteDiarizer
 

@@ -4,6 +4,7 @@ Limits are off unless given. What cannot be told with what is installed: music w
 activity detection hears both), and languages without a multilingual Whisper model.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,8 +50,14 @@ class Limits:
     language_model: str | None = None
 
     def __post_init__(self):
-        if self.longest is not None and self.longest <= 0:
+        if self.longest is not None and not 0 < self.longest < math.inf:
             raise AudiolmError(f"--longest {self.longest:g}, expected seconds above 0")
+        for name in ("max_clipping", "min_speech"):
+            if (share := getattr(self, name)) is not None and not share <= 1:  # 2 is no 2 %
+                raise AudiolmError(f"--{name} {share:g}, expected a share from 0 to 1, such as 0.02")
+        for name in ("min_snr", "min_bandwidth", "min_dnsmos"):
+            if math.isnan(getattr(self, name) or 0.0):
+                raise AudiolmError(f"--{name} nan, expected a number")
         if (self.language is None) != (self.language_model is None):
             raise AudiolmError(
                 "--language needs --language_model, a multilingual Whisper model, and the other way round"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
+from audiolm.data.readers import is_pipe
 from audiolm.data.recordings import recorded
 from audiolm.data.shares import read_share
-from audiolm.data.tables import is_pipe
 from audiolm.errors import AudiolmError
 
 

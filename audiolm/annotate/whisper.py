@@ -98,27 +98,34 @@ def load_openai(model: str, device: str = "cpu"):
     Raises:
         AudiolmError: no such size, file, folder or hub id; not to be had; damaged.
     """
-    import whisper
-    import whisper_timestamped
-
-    if model in whisper.available_models():
-        _check_openai_cache(model, whisper._MODELS[model])
-        source = model
-    elif model.endswith(".pt"):
+    if model.endswith(".pt"):
         if not Path(model).is_file():
             raise AudiolmError(f"no Whisper checkpoint {model}: expected a file of openai-whisper")
         source = model
-    elif "/" not in model and not Path(model).exists():
-        sizes = ", ".join(whisper.available_models())
-        raise AudiolmError(f"no Whisper model '{model}': expected {sizes}; a .pt file, a folder, or a hub id")
-    else:
+    elif "/" in model:
         source = str(find_weights(model, "Whisper model", "config.json", LAYOUT))
+    else:
+        source = _size_or_folder(model)
+    import whisper_timestamped  # takes seconds: what cannot be found is said before
+
     try:
         return whisper_timestamped.load_model(source, device=device)
     except Exception as error:  # whatever a damaged file provokes in torch's and whisper's loaders
         raise AudiolmError(
             f"cannot load Whisper model '{model}': {type(error).__name__}: {first_line(error)}"
         ) from None
+
+
+def _size_or_folder(model: str) -> str:
+    import whisper
+
+    if model in whisper.available_models():
+        _check_openai_cache(model, whisper._MODELS[model])
+        return model
+    if not Path(model).exists():
+        sizes = ", ".join(whisper.available_models())
+        raise AudiolmError(f"no Whisper model '{model}': expected {sizes}; a .pt file, a folder, or a hub id")
+    return str(find_weights(model, "Whisper model", "config.json", LAYOUT))
 
 
 def _check_openai_cache(model: str, url: str) -> None:

@@ -8,6 +8,7 @@ import argparse
 from importlib import import_module
 from pathlib import Path
 
+from audiolm.commands.main import Parser
 from audiolm.commands.merge import share_of
 from audiolm.errors import AudiolmError, did_you_mean
 
@@ -38,13 +39,13 @@ def main(argv: list[str]) -> None:
     if name not in CORPORA:
         raise AudiolmError(f"no corpus '{name}'{did_you_mean(name, CORPORA)}")
     module = import_module(f"audiolm.corpora.{name}")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"audiolm corpus {name}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--corpus_dir", type=Path, required=True, help="the corpus as it is distributed")
+    parser.add_argument("--corpus_dir", type=_folder, required=True, help="the corpus as it is distributed")
     parser.add_argument(
         "--dir", type=Path, required=True, help="the recipe's work directory; data/<set> are made in it"
     )
@@ -55,6 +56,12 @@ def main(argv: list[str]) -> None:
     args = parser.parse_args(argv[1:])
     args.max_rejected = share_of(args.max_rejected)
     module.prepare(args)
+
+
+def _folder(text: str) -> Path:
+    if not text:  # what a recipe passes on where nobody has named it; as a path it would be the current folder
+        raise AudiolmError("--corpus_dir names nothing; give it the folder that the corpus lies in")
+    return Path(text)
 
 
 def _overview() -> str:

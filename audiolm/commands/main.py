@@ -2,9 +2,12 @@
 
 import argparse
 import os
+import re
 import select
 import sys
+from difflib import get_close_matches
 from importlib import import_module
+from typing import NoReturn
 
 from audiolm import __version__
 from audiolm.errors import AudiolmError, did_you_mean
@@ -49,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if hasattr(module, "main"):  # a verb whose options come from config classes parses them itself
             return module.main(argv[1:]) or 0
-        parser = argparse.ArgumentParser(
+        parser = Parser(
             prog=f"audiolm {verb}", description=module.__doc__, formatter_class=_HelpFormatter, allow_abbrev=False
         )
         module.add_arguments(parser)
@@ -82,6 +85,16 @@ def _reader_left() -> bool:
         return False
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return True
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        options = [option for option in self._option_string_actions if option.startswith("--")]
+        hint = did_you_mean(found[1], options) if found and get_close_matches(found[1], options) else ""
+        self.exit(2, f"{self.prog}: error: {message}{hint} ({self.prog} --help explains)\n")
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):

@@ -1,7 +1,8 @@
 """Write the text stream of every recording, PAD/EPAD and words at the codec's frame rate, to dump/<set>/text (stage 7).
 
-Words and times come from dump/<set>/align/ctm. A recording whose words are out of order, lie outside it or cannot be
-spelt by the tokenizer is left out and named in rejected.tsv. Prints the share of padding and how many words were moved.
+Words and times come from dump/<set>/align/ctm. A recording whose words are out of order, lie outside it, cannot be
+spelt by the tokenizer or do not fit into its frames is left out and named in rejected.tsv. Prints the share of padding
+and how many words were moved.
 """
 
 import argparse
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from audiolm.data.datadir import DataDir
     from audiolm.data.tables import Problem, Word
     from audiolm.streams.text import TextStats
+
+
+MOST_LOST = 0.1  # share of a recording's pieces that may find no frame, and of its words' time in which they overlap
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +76,12 @@ def run(args: argparse.Namespace) -> None:
                         args.overlap,
                         [word.start + word.duration for word in words[reco]],
                     )
+                    lost, of = stats.lost_pieces, stats.pieces + stats.lost_pieces
+                    if args.overlap == "shift" and lost > MOST_LOST * of and overlap(words[reco]) > MOST_LOST:
+                        raise AudiolmError(
+                            f"its words overlap, and {lost} of their {of} pieces find no frame before its end; are"
+                            " utterances in it twice?"
+                        )
                 except AudiolmError as error:
                     rejected.append((reco, str(error)))
                     continue
@@ -102,6 +112,13 @@ def read_words(data: "DataDir", path: Path) -> "tuple[dict[str, list[Word]], dic
         if line in reasons:
             disorder[recos.get((word.file, channel_index(word.channel)))] = reasons[line]
     return data.by_reco(words), disorder
+
+
+def overlap(words: "list[Word]") -> float:
+    """The share of the words' time, 0…1, in which the word before, in order of starts, still goes on."""
+    lasting = sum(word.duration for word in words)
+    shared = sum(max(0.0, min(a.end, b.end) - b.start) for a, b in zip(words, words[1:], strict=False))
+    return shared / lasting if lasting else 0.0
 
 
 def num_frames(duration: float, frame_rate: float) -> int:

@@ -18,10 +18,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train, save and say how many words became one piece."""
     from audiolm.data.tables import read_ctm, read_table
+    from audiolm.errors import AudiolmError
     from audiolm.text.tokenizer import train_tokenizer
 
     texts = []
     for path in args.text:
+        if not path.is_file():
+            raise AudiolmError(
+                f"no {path} to learn from: the set has no transcripts; 'audiolm align --backend whisper' finds words "
+                "without, in a ctm that --text takes"
+            )
         if path.name == "ctm":
             texts += [word.word for word in read_ctm(path)]
         else:

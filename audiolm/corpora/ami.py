@@ -7,6 +7,7 @@ and the manual annotations 1.6.2 in NXT's XML: ``words/<meeting>.<agent>.words.x
 """
 
 import argparse
+import math
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from audiolm.corpora.base import (
     parts_by_set,
     write_sets,
 )
-from audiolm.data.tables import Turn
+from audiolm.data.tables import Turn, number_of
 from audiolm.errors import AudiolmError
 from audiolm.jobs.progress import progress
 
@@ -86,20 +87,23 @@ def parse(path: Path) -> ElementTree.Element:
     try:
         return ElementTree.parse(path).getroot()
     except OSError as error:
-        raise AudiolmError(f"cannot read {path}: {error.strerror}") from None
+        raise AudiolmError(f"cannot read {path}: {error.strerror}; get {ANNOTATIONS}") from None
     except ElementTree.ParseError as error:
         raise AudiolmError(f"{path} is no XML ({error}); get {ANNOTATIONS}") from None
 
 
 def read_speakers(path: Path) -> dict[str, dict[str, Speaker]]:
     """Meeting -> agent -> who that is."""
-    return {
-        meeting.attrib["observation"]: {
-            person.attrib["nxt_agent"]: Speaker(person.attrib["global_name"], int(person.attrib["channel"]))
-            for person in meeting
+    try:
+        return {
+            meeting.attrib["observation"]: {
+                person.attrib["nxt_agent"]: Speaker(person.attrib["global_name"], int(person.attrib["channel"]))
+                for person in meeting
+            }
+            for meeting in parse(path)
         }
-        for meeting in parse(path)
-    }
+    except (KeyError, ValueError) as error:
+        raise AudiolmError(f"{path}: a meeting or speaker is incomplete ({error}); get {ANNOTATIONS}") from None
 
 
 def find_audio(corpus_dir: Path) -> dict[str, Path]:
@@ -142,7 +146,7 @@ def add_speech(found: Found, root: Path, meeting: str, agent: str, speaker: str,
     table = root / "segments" / f"{meeting}.{agent}.segments.xml"
     for segment in parse(table).iter("segment"):
         id = segment.get(f"{NITE}id", f"{meeting}.{agent}")
-        start, end = (float(segment.get(f"transcriber_{side}", "nan")) for side in ("start", "end"))
+        start, end = (number_of(segment.get(f"transcriber_{side}", "")) for side in ("start", "end"))
         chosen = []
         for child in segment:
             match = RANGE.fullmatch(child.get("href", ""))
@@ -177,7 +181,6 @@ def words_of(elements: list[ElementTree.Element]) -> list[tuple[str, float | Non
             continue
         if element.get("trunc") == "true":
             text = text.removesuffix("-") + "-"
-        start, end = element.get("starttime"), element.get("endtime")
-        timed = start is not None and end is not None
-        words.append((text, float(start), float(end)) if timed else (text, None, None))
+        start, end = (number_of(element.get(f"{side}time", "")) for side in ("start", "end"))
+        words.append((text, None, None) if math.isnan(start + end) else (text, start, end))
     return words

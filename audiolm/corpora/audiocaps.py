@@ -35,25 +35,31 @@ def prepare(args: argparse.Namespace) -> None:
     """Write the sets."""
     table = parts_by_set(args, PARTS)
     root = find_root(args.corpus_dir, GET, *(f"{part}.csv" for part in PARTS))
-    write_sets(args, ((name, read(args.corpus_dir, root, parts)) for name, parts in table.items()))
+    folders = {}
+    for part in (part for parts in table.values() for part in parts):  # all, before any is read
+        if not (root / f"{part}.csv").is_file():
+            raise AudiolmError(f"no {root / part}.csv; get {GET}, or name other --sets and --parts")
+        places = [place / part for place in (args.corpus_dir, root, args.corpus_dir / "audio")]
+        folders[part] = next((folder for folder in places if folder.is_dir()), None)
+        if folders[part] is None:
+            raise AudiolmError(
+                f"no folder {places[0]} with the clips of {part}.csv, which are YouTube's to give; put there what you"
+                " have, as <youtube_id>_<start>.wav, or name other --sets and --parts"
+            )
+    write_sets(args, ((name, read(root, folders, parts)) for name, parts in table.items()))
 
 
-def read(corpus_dir: Path, root: Path, parts: list[str]) -> Found:
-    """The clips of some parts; a clip with several captions has an utterance for each."""
+def read(root: Path, folders: dict[str, Path], parts: list[str]) -> Found:
+    """The clips of some parts, each in its folder; a clip with several captions has an utterance for each."""
     found = Found()
     for part in parts:
-        folders = [folder / part for folder in (corpus_dir, root, corpus_dir / "audio") if (folder / part).is_dir()]
-        if not folders:
-            raise AudiolmError(
-                f"no folder {corpus_dir / part} with the clips of {part}.csv, which are YouTube's to give"
-            )
-        files = audio_by_stem(folders[0])
+        files = audio_by_stem(folders[part])
         clips: dict[str, Recording] = {}
         for _, row in read_csv(root / f"{part}.csv", COLUMNS):
             clip = f"{row['youtube_id']}_{row['start_time']}"
             if clip not in clips:
                 names = (clip, f"Y{row['youtube_id']}", row["youtube_id"], row["audiocap_id"])
-                path = next((files[name] for name in names if name in files), folders[0] / f"{clip}.wav")
+                path = next((files[name] for name in names if name in files), folders[part] / f"{clip}.wav")
                 clips[clip] = Recording(f"Y{clip}", path, [])
             number = len(clips[clip].utterances) + 1
             clips[clip].utterances.append(Utterance(f"Y{clip}-{number}", f"Y{clip}", row["caption"]))

@@ -105,6 +105,13 @@ def write_sets(args: argparse.Namespace, sets: Iterable[tuple[str, Found]]) -> N
         print(said, flush=True)
 
 
+def check_some(found: Found, what: str) -> None:
+    """Refuse ``what`` of which every item is at fault, by the reason of the first, before sets are drawn from it."""
+    if not found.recordings:
+        first = next(iter(found.faults.items()), ("", "there is none"))
+        raise AudiolmError(f"nothing of {what} can be used; the first reason: {' '.join(first).strip()}")
+
+
 def make_data(found: Found, directory: Path, nj: int) -> tuple[DataDir, dict[str, str], Count]:
     """The data directory of a set, all faults (those of the audio too), and how many of what went in and were faulty.
 
@@ -261,7 +268,9 @@ def read_csv(path: Path, columns: Sequence[str], encoding: str = "utf-8") -> Ite
                 raise AudiolmError(f"{path} has no column '{missing[0]}' in its first line, found: {found}")
             for row in reader:
                 if any(row[name] is None for name in columns):
-                    raise AudiolmError(f"{path}:{reader.line_num}: found {len(row)} columns, expected {len(columns)}")
+                    found = sum(value is not None for value in row.values())
+                    expected = len(reader.fieldnames)
+                    raise AudiolmError(f"{path}:{reader.line_num}: found {found} columns, expected {expected}")
                 yield reader.line_num, row
     except OSError as error:
         raise AudiolmError(f"cannot read {path}: {error.strerror}") from None
@@ -364,7 +373,9 @@ def draw_sets(
     for name in sets[1:]:
         drawn = [item for item in order if item not in set_of and not any(s in where for s in speakers_of[item])]
         if len(drawn) < held_out:
-            raise AudiolmError(f"set '{name}': {len(drawn)} of {len(items)} are left to draw {held_out} from")
+            raise AudiolmError(
+                f"set '{name}': {len(drawn)} of {len(items)} are left to draw --held_out {held_out} from; lower it"
+            )
         for item in drawn[:held_out]:
             set_of[item] = name
         # Items of one set may share speakers, so speakers are marked when the set is complete.

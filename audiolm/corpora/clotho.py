@@ -36,21 +36,35 @@ def prepare(args: argparse.Namespace) -> None:
     table = parts_by_set(args, PARTS)
     first = f"clotho_captions_{args.parts[0].split('+')[0]}.csv"
     root = find_root(args.corpus_dir, f"Clotho 2.1 from {URL}", first)
-    write_sets(args, ((name, read(root, parts)) for name, parts in table.items()))
+    folders = {part: find_clips(root, part) for parts in table.values() for part in parts}  # before any is read
+    write_sets(args, ((name, read(root, folders, parts)) for name, parts in table.items()))
 
 
-def read(root: Path, parts: list[str]) -> Found:
-    """The clips of some parts, with an utterance for each caption."""
+def find_clips(root: Path, part: str) -> Path:
+    """The folder of a part's clips.
+
+    Raises:
+        AudiolmError: there is none, or no captions.
+    """
+    if not (root / f"clotho_captions_{part}.csv").is_file():
+        raise AudiolmError(f"no {root}/clotho_captions_{part}.csv; get it from {URL}, or name other --sets and --parts")
+    for folder in (root / part, root / f"clotho_audio_{part}" / part):
+        if folder.is_dir():
+            return folder
+    raise AudiolmError(
+        f"no folder {root / part}; get and unpack clotho_audio_{part}.7z from {URL}, or name other --sets and --parts"
+    )
+
+
+def read(root: Path, folders: dict[str, Path], parts: list[str]) -> Found:
+    """The clips of some parts, each in its folder, with an utterance for each caption."""
     found = Found()
     for part in parts:
-        folders = [folder for folder in (root / part, root / f"clotho_audio_{part}" / part) if folder.is_dir()]
-        if not folders:
-            raise AudiolmError(f"no folder {root / part}; get and unpack clotho_audio_{part}.7z from {URL}")
-        files = audio_by_stem(folders[0])
+        files = audio_by_stem(folders[part])
         for _, row in read_csv(root / f"clotho_captions_{part}.csv", ("file_name", *CAPTIONS)):
             stem = Path(row["file_name"].strip()).stem
             id = make_id(stem)
             captions = [Utterance(f"{id}-{number}", id, row[name]) for number, name in enumerate(CAPTIONS, 1)]
-            found.recordings.append(Recording(id, files.pop(stem, folders[0] / row["file_name"].strip()), captions))
+            found.recordings.append(Recording(id, files.pop(stem, folders[part] / row["file_name"].strip()), captions))
         found.faults.update((make_id(stem), f"no caption of {path}") for stem, path in files.items())
     return found

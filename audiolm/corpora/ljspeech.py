@@ -13,11 +13,13 @@ from audiolm.corpora.base import (
     Utterance,
     add_held_out_options,
     audio_by_stem,
+    check_some,
     draw_sets,
     find_root,
     read_lines,
     write_sets,
 )
+from audiolm.errors import AudiolmError
 
 GET = "LJ Speech 1.1 (LJSpeech-1.1.tar.bz2) from https://keithito.com/LJ-Speech-Dataset"
 SPEAKER = "LJ"
@@ -31,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def prepare(args: argparse.Namespace) -> None:
     """Write the sets."""
     root = find_root(args.corpus_dir, GET, "metadata.csv")
+    if not (root / "wavs").is_dir():
+        raise AudiolmError(f"no folder {root / 'wavs'} with the audio; get {GET}")
     everything = read(root)
+    check_some(everything, str(root / "metadata.csv"))
     ids = [recording.id for recording in everything.recordings] + list(everything.faults)
     chapters = {chapter_of(id): {chapter_of(id)} for id in ids}
     set_of, _ = draw_sets(chapters, args.sets, args.held_out, args.seed)

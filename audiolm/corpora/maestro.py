@@ -45,15 +45,18 @@ def prepare(args: argparse.Namespace) -> None:
         raise AudiolmError(
             f"{root / NAME}: a performance is of part '{unknown[0]}', expected one of {', '.join(PARTS)}"
         )
+    if not any((root / row["audio_filename"]).is_file() for row in rows):  # the archive of MIDI alone has these tables
+        raise AudiolmError(f"none of the recordings that {NAME} names is in {root}; get {GET}")
     write_sets(args, ((name, read(root, rows, parts)) for name, parts in table.items()))
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of the JSON table: column -> number -> value."""
     table = read_json(path)
-    if not isinstance(table, dict) or any(name not in table for name in COLUMNS):
-        raise AudiolmError(f"{path} is no table of the columns {', '.join(COLUMNS)}; get {GET}")
-    return [{name: table[name][number] for name in COLUMNS} for number in table["split"]]
+    try:
+        return [{name: str(table[name][number]) for name in COLUMNS} for number in table["split"]]
+    except (KeyError, TypeError):
+        raise AudiolmError(f"{path} is no table of the columns {', '.join(COLUMNS)}; get {GET}") from None
 
 
 def read(root: Path, rows: list[dict[str, str]], parts: list[str]) -> Found:

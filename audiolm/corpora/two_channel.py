@@ -42,6 +42,7 @@ def prepare(args: argparse.Namespace) -> None:
     set_of, left_out = draw_sets(voices, args.sets, args.held_out, args.seed)
     sets = {name: Found() for name in args.sets}
     sets[args.sets[0]].left_out = left_out
+    sets[args.sets[0]].faults |= find_orphans(args.corpus_dir, set(files.values()))
     for id, name in set_of.items():
         sets[name].recordings += everything[id].recordings
         sets[name].faults |= everything[id].faults
@@ -61,9 +62,22 @@ def find_files(corpus_dir: Path) -> dict[str, Path]:
                 if id in files:
                     raise AudiolmError(f"{files[id]} and {path} would have the same id '{id}'; rename one")
                 files[id] = path
+    if not corpus_dir.is_dir():
+        raise AudiolmError(f"--corpus_dir {corpus_dir} is no folder; name the one that the recordings are in")
     if not files:
         raise AudiolmError(f"no audio ({', '.join(AUDIO_SUFFIXES)}) below --corpus_dir {corpus_dir}")
     return files
+
+
+def find_orphans(corpus_dir: Path, files: set[Path]) -> dict[str, str]:
+    """Name of a transcript without audio -> that it has none."""
+    stems = {path.with_suffix("") for path in files}
+    return {
+        make_id(path.relative_to(corpus_dir).as_posix()): f"there is no audio of {path} ({', '.join(AUDIO_SUFFIXES)})"
+        for folder, _, names in os.walk(corpus_dir, followlinks=True)
+        for path in (Path(folder, name) for name in names if name.endswith(".stm"))
+        if path.with_suffix("") not in stems
+    }
 
 
 def read_file(id: str, path: Path) -> Found:

@@ -76,5 +76,8 @@ def add_speaker(found: Found, root: Path, audio: Path, speaker: str, suffix: str
                 speaker, f"there is no audio {audio.name}/{speaker}/{id}{suffix} of {texts[id]}"
             )
         else:
-            text = " ".join(line for _, line in read_lines(texts[id]))
+            text = " ".join(line for _, line in read_lines(texts[id])).strip()
+            if not text:
+                found.faults[id] = f"its transcript {texts[id]} is empty"
+                continue
             found.recordings.append(Recording(id, files[id], [Utterance(id, speaker, text)]))

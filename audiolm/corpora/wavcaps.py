@@ -16,6 +16,7 @@ from audiolm.corpora.base import (
     Utterance,
     add_held_out_options,
     audio_by_stem,
+    check_some,
     draw_sets,
     find_root,
     make_id,
@@ -47,10 +48,11 @@ def prepare(args: argparse.Namespace) -> None:
     """Write the sets: the corpus has no parts, so clips are drawn for all but the first."""
     root = find_root(args.corpus_dir, GET, "json_files")
     everything = Found()
-    check_complete(root, args.corpus_dir, args.sources)
+    check_complete(root, args.corpus_dir, args.sources, args.blacklists)
     blacklist = read_blacklists(root / "json_files" / "blacklist", args.blacklists)
     for source in args.sources:
         add_source(everything, root, args.corpus_dir, source, blacklist, args.max_seconds)
+    check_some(everything, "WavCaps")
     clips = {recording.id: {recording.id} for recording in everything.recordings}
     set_of, _ = draw_sets(clips, args.sets, args.held_out, args.seed)
     sets = {name: Found() for name in args.sets}
@@ -60,16 +62,19 @@ def prepare(args: argparse.Namespace) -> None:
     write_sets(args, sets.items())
 
 
-def check_complete(root: Path, corpus_dir: Path, sources: list[str]) -> None:
-    """Refuse a copy without a source's JSON file or folder, naming each."""
-    missing = []
+def check_complete(root: Path, corpus_dir: Path, sources: list[str], blacklists: list[str]) -> None:
+    """Refuse a copy without a blacklist, or a source's JSON file or folder, naming each."""
+    names = [f"json_files/blacklist/{name}" for name in blacklists]
+    missing = [name for name in names if not (root / name).is_file()]
     for source in sources:
         if not (root / "json_files" / SOURCES[source][0]).is_file():
             missing.append(f"json_files/{SOURCES[source][0]}")
         if find_clips(corpus_dir, source) is None:
             missing.append(f"folder {source}_flac (Zip_files/{source})")
     if missing:
-        raise AudiolmError(f"{corpus_dir} lacks {', '.join(missing)}; get {GET}, or leave sources out with --sources")
+        raise AudiolmError(
+            f"{corpus_dir} lacks {', '.join(missing)}; get {GET}, or name what you have with --sources, --blacklists"
+        )
 
 
 def find_clips(corpus_dir: Path, source: str) -> Path | None:
@@ -85,7 +90,10 @@ def read_blacklists(folder: Path, names: list[str]) -> dict[str, dict[str, str]]
     """Key (``FreeSound``, ``AudioSet``) -> id without suffix -> the list that names it."""
     table: dict[str, dict[str, str]] = {}
     for name in names:
-        for key, ids in read_json(folder / name).items():
+        content = read_json(folder / name)
+        if not isinstance(content, dict) or not all(isinstance(ids, list) for ids in content.values()):
+            raise AudiolmError(f"{folder / name} is no table of lists of ids, FreeSound's and AudioSet's; get {GET}")
+        for key, ids in content.items():
             table.setdefault(key, {}).update((Path(str(id)).stem, name) for id in ids)
     return table
 

@@ -21,7 +21,7 @@ import soxr
 
 from audiolm.data.datadir import DataDir
 from audiolm.data.files import atomic
-from audiolm.data.tables import is_pipe
+from audiolm.data.readers import is_pipe
 from audiolm.errors import AudiolmError
 
 PIPE_SECONDS = 600  # longer than any decoder needs for one recording; a pipe that waits for input must not hang a job
@@ -107,7 +107,9 @@ def pick_channel(path: str, channels: int, channel: int | None) -> int:
             f"{path} has {channels} channels, expected one, or a line in reco2file_and_channel that picks one"
         )
     if channel >= channels:
-        raise AudiolmError(f"{path} has {channels} channels, channel {channel + 1} was asked for")
+        raise AudiolmError(
+            f"{path} has {channels} channels, channel {channel + 1} was asked for; mend reco2file_and_channel"
+        )
     return channel
 
 
@@ -309,6 +311,11 @@ def _undecodable(path: str, source: str | io.BytesIO, why: str) -> str:
                 f"{path} is SPHERE with shorten compression, which libsndfile does not decode; convert it with"
                 f" 'sph2pipe -p {path} decoded.sph' (LDC's sph2pipe) or 'w_decode -o pcm' (NIST's SPHERE tools)"
             )
+        start = " ".join(head[:40].decode("latin-1").split())
+        if start.isascii() and start.isprintable() and not start.startswith("NIST_1A"):
+            why = f"it is text that begins with '{start}'; get it again"  # a web page; Git LFS's note of a file
+        elif "does not exist" in why:  # what libsndfile says where a decoder finds nothing to decode
+            why = "there is no sound in it; get it again"
     return f"{path} is not audio that libsndfile reads: {why}"
 
 

@@ -5,6 +5,7 @@ there is no ``segments``. See audiolm.data.tables for the line formats.
 """
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
@@ -12,21 +13,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from audiolm.data.files import write_lines
-from audiolm.data.tables import (
+from audiolm.data.readers import (
     BLANK,
+    is_pipe,
+    read_other,
+    read_reco2dur,
+    read_reco2file_and_channel,
+    read_text,
+    read_utt2spk,
+    read_wav_scp,
+    without_pipes,
+)
+from audiolm.data.tables import (
+    Problem,
+    Report,
     Segment,
     Turn,
     Word,
     channel_index,
-    is_pipe,
-    read_ctm,
-    read_reco2dur,
-    read_reco2file_and_channel,
-    read_rttm,
+    iter_ctm,
+    iter_rttm,
     read_segments,
-    read_table,
-    read_utt2spk,
-    read_wav_scp,
     seconds,
     write_ctm,
     write_rttm,
@@ -115,15 +122,18 @@ class DataDir:
                 ``recos``, lines of others are not looked at.
         """
         path = existing(path)
-        data = cls(path=path, allow_pipes=allow_pipes)
+        data, report = cls(path=path, allow_pipes=allow_pipes), _refusal(path)
 
         def table(name: str, read: Callable, **only) -> dict:
-            if name != "wav.scp" and not (path / name).is_file():
+            if name != "wav.scp" and not (path / name).exists():
                 return {}
-            lines = ((key, value) for _, key, value in read(path / name, **only))
-            return dict(filled(path / name, lines) if recos is None else lines)
+            lines = read(path / name, report=report, **only)
+            if name == "wav.scp" and not allow_pipes:
+                lines = without_pipes(path / name, lines)
+            pairs = ((key, value) for _, key, value in lines)
+            return dict(filled(path / name, pairs) if recos is None else pairs)
 
-        data.wav = table("wav.scp", partial(read_wav_scp, allow_pipes=allow_pipes), ids=recos)
+        data.wav = table("wav.scp", partial(read_wav_scp, allow_pipes=True), ids=recos)
         data.reco2file_and_channel = table("reco2file_and_channel", read_reco2file_and_channel, ids=recos)
         data.reco2dur = table("reco2dur", read_reco2dur, ids=recos)
         data.segments = table("segments", read_segments, recos=recos)
@@ -132,18 +142,19 @@ class DataDir:
             data._segmented = (path / "segments").is_file()
             data.files = {data.file_and_channel(reco)[0] for reco in data.wav}
             utts = data.segments if data._segmented else recos
-        data.text = table("text", partial(read_table, expected="<utterance> <transcript>"), ids=utts)
+        data.text = table("text", read_text, ids=utts)
         data.utt2spk = table("utt2spk", read_utt2spk, ids=utts)
         known = {"reco": recos, "utt": utts, "spk": None if recos is None else set(data.utt2spk.values())}
         for name, kind in OTHER_TABLES.items():
-            if found := table(name, partial(read_table, expected="<id> <value>"), ids=known[kind]):
+            if found := table(name, read_other, ids=known[kind]):
                 data.others[name] = found
         return data
 
     @property
     def rttm(self) -> list[Turn]:
         if self._rttm is None:
-            self._rttm = read_rttm(self.path / "rttm", self.files) if self.has("rttm") else []
+            lines = iter_rttm(self.path / "rttm", _refusal(self.path), self.files) if self.has("rttm") else ()
+            self._rttm = [turn for _, turn in lines]
         return self._rttm
 
     @rttm.setter
@@ -153,7 +164,8 @@ class DataDir:
     @property
     def ctm(self) -> list[Word]:
         if self._ctm is None:
-            self._ctm = read_ctm(self.path / "ctm", self.files) if self.has("ctm") else []
+            lines = iter_ctm(self.path / "ctm", _refusal(self.path), self.files) if self.has("ctm") else ()
+            self._ctm = [word for _, word in lines]
         return self._ctm
 
     @ctm.setter
@@ -351,6 +363,16 @@ def existing(path: str | os.PathLike) -> Path:
     return path
 
 
+def _refusal(path: Path) -> Report:
+    """Raise a problem of a directory's table, and say what mends it."""
+
+    def report(problem: Problem) -> None:
+        mends = "mends it" if problem.repairable else "leaves it out"
+        raise AudiolmError(f"{problem}; utils/fix_data_dir.sh {path} {mends}")
+
+    return report
+
+
 def found_path(entry: str, directory: Path | None) -> str:
     """The file (or pipe) that an entry of a directory's ``wav.scp`` means; see DataDir.wav_path."""
     if is_pipe(entry) or os.path.isabs(entry) or directory is None or os.path.exists(entry):
@@ -373,6 +395,6 @@ def filled(path: Path, lines: Iterable[T]) -> Iterator[T]:
 
 
 def _line(path: Path, key: str, value: str) -> str:
-    if not key or BLANK.search(key) or not value.strip(" \t\r\n\v\f") or "\n" in value:
+    if not key or BLANK.search(key) or not value.strip(" \t\r\n\v\f") or re.search("[\r\n]", value):
         raise AudiolmError(f"cannot write '{key} {value}' to {path}: an id has no blanks and a value is not empty")
     return f"{key} {value}"

@@ -31,6 +31,15 @@ def temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
 
 
+def name_of(id: str) -> str:
+    """An id as the name of a file; no two ids have the same.
+
+    >>> name_of("day 1/talk"), name_of("100%2F")
+    ('day 1%2Ftalk', '100%252F')
+    """
+    return id.replace("%", "%25").replace("/", "%2F")
+
+
 @contextmanager
 def atomic(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
     """Open ``path`` for writing (``"w"``: UTF-8 text with ``\\n`` line ends, ``"wb"``: bytes).

@@ -16,7 +16,8 @@ import numpy as np
 
 from audiolm.data.files import write_lines
 from audiolm.data.fingerprints import FRAME_RATE, HASH_BITS, fingerprint
-from audiolm.data.tables import read_reco2dur, seconds
+from audiolm.data.readers import read_reco2dur
+from audiolm.data.tables import seconds
 from audiolm.errors import AudiolmError
 
 SHARD = 1 << 26  # postings of a shard, 512 MiB: about 50 hours

@@ -13,7 +13,8 @@ from pathlib import Path
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.json_lines import read_json_lines, write_json_lines
-from audiolm.data.tables import Segment, Turn, Word, channel_index, is_pipe
+from audiolm.data.readers import is_pipe
+from audiolm.data.tables import Segment, Turn, Word, channel_index
 from audiolm.data.tools import write_rejected
 from audiolm.errors import AudiolmError
 from audiolm.jobs.progress import progress

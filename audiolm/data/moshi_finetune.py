@@ -16,7 +16,7 @@ import numpy as np
 
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
-from audiolm.data.files import atomic
+from audiolm.data.files import atomic, name_of
 from audiolm.data.json_lines import read_json_lines, write_json_lines
 from audiolm.data.tables import Segment, Turn, Word, channel_index
 from audiolm.data.tools import write_rejected
@@ -50,7 +50,7 @@ def export_moshi_finetune(data: DataDir, folder: Path, mains: Sequence[str] = ("
             continue
         for main in mains:
             left, right = (recos[channel] for channel in ((0, 1) if channel_index(main) == 0 else (1, 0)))
-            name = f"{file.replace('/', '%2F')}-{main}"
+            name = f"{name_of(file)}-{main}"
             try:
                 duration = _write_stereo(data, left, right, folder / "data_stereo" / f"{name}.wav")
             except AudiolmError as error:

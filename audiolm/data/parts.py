@@ -13,6 +13,7 @@ from audiolm.data import recordings, tokens
 from audiolm.data.datadir import DataDir
 from audiolm.data.duplicates import read_frequent, write_frequent
 from audiolm.data.files import remove_others, write_lines
+from audiolm.data.readers import read_reco2file_and_channel, read_wav_scp
 from audiolm.data.recordings import Count
 from audiolm.data.tables import (
     TURN_ORDER,
@@ -22,9 +23,7 @@ from audiolm.data.tables import (
     Word,
     iter_ctm,
     iter_rttm,
-    read_reco2file_and_channel,
     read_segments,
-    read_wav_scp,
     refuse,
 )
 from audiolm.data.tools import rejections, write_rejected
@@ -190,7 +189,9 @@ def check_rejected(counts: Iterable[Count], most: float, where: Path) -> None:
     """Refuse a result that lacks more than the share ``most`` (0 … 1) of its inputs."""
     for count in counts:
         if count.rejected > most * count.inputs:
+            named = rejections(where / "rejected.tsv") if (where / "rejected.tsv").is_file() else []
             raise AudiolmError(
-                f"{where}: {count.rejected} of {count.inputs} {count.what} were rejected, more than {most:.1%}; "
-                "read rejected.tsv, and mend the data or raise --max_rejected"
+                f"{where}: {count.rejected} of {count.inputs} {count.what} were rejected, more than {most:.1%}"
+                + (f" (the first: {': '.join(named[0])})" if named else "")
+                + "; read rejected.tsv, and mend the data or raise --max_rejected"
             )

@@ -8,18 +8,10 @@ from pathlib import Path
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.duplicates import TABLE as FREQUENT
-from audiolm.data.files import CannotWrite, remove_others, write_lines
+from audiolm.data.files import CannotWrite, name_of, remove_others, write_lines
 from audiolm.data.pieces import Piece, Screen, cut_tables, piece_name, read_pieces, write_pieces
-from audiolm.data.tables import (
-    WORD_ORDER,
-    Problem,
-    iter_ctm,
-    iter_rttm,
-    read_reco2dur,
-    read_wav_scp,
-    seconds,
-    write_ctm,
-)
+from audiolm.data.readers import read_reco2dur, read_wav_scp
+from audiolm.data.tables import WORD_ORDER, Problem, iter_ctm, iter_rttm, seconds, write_ctm
 from audiolm.data.tools import rejections, select, write_rejected
 from audiolm.data.validate import check_segments, inside
 from audiolm.errors import AudiolmError
@@ -163,7 +155,7 @@ def _write_part(directory: Path, job: int, durations: dict[str, float], rejected
 
 def flac_path(directory: Path, reco: str) -> Path:
     """Where a recording is written (absolute)."""
-    return Path(os.path.abspath(directory)) / "flac" / f"{reco.replace('/', '%2F')}.flac"
+    return Path(os.path.abspath(directory)) / "flac" / f"{name_of(reco)}.flac"
 
 
 def finish(source: DataDir, directory: Path, num_jobs: int) -> list[Count]:
@@ -212,6 +204,12 @@ def finish(source: DataDir, directory: Path, num_jobs: int) -> list[Count]:
     if source.segments:
         utts = set(check_segments(source.path / "segments", data, problems.append))
         counts.append(Count("utterances", len(source.segments), len(source.segments) - len(utts)))
+    for name, noun in (("text", "transcripts"), ("utt2spk", "speakers of utterances")):
+        table = getattr(source, name)
+        orphans = sorted(table.keys() - set(source.utts))
+        problems += [Problem(str(source.path / name), 0, utt, f"'{utt}' is no utterance here") for utt in orphans]
+        if orphans:
+            counts.append(Count(noun, len(table), len(orphans)))
     for name, lines, noun in (("rttm", iter_rttm, "turns"), ("ctm", iter_ctm, "words")):
         if getattr(source, name):
             entries = list(inside(data, source.path / name, lines, problems.append))

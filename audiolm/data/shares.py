@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from audiolm.data.datadir import DataDir, block, existing
-from audiolm.data.tables import read_reco2file_and_channel, read_wav_scp
+from audiolm.data.readers import read_reco2file_and_channel, read_wav_scp
 from audiolm.errors import AudiolmError
 
 

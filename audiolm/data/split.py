@@ -11,6 +11,14 @@ import numpy as np
 
 from audiolm.data.datadir import OTHER_TABLES, existing, filled, found_path
 from audiolm.data.files import write_lines
+from audiolm.data.readers import (
+    read_other,
+    read_reco2dur,
+    read_reco2file_and_channel,
+    read_text,
+    read_utt2spk,
+    read_wav_scp,
+)
 from audiolm.data.tables import (
     TURN_ORDER,
     WORD_ORDER,
@@ -19,12 +27,7 @@ from audiolm.data.tables import (
     channel_index,
     iter_ctm,
     iter_rttm,
-    read_reco2dur,
-    read_reco2file_and_channel,
     read_segments,
-    read_table,
-    read_utt2spk,
-    read_wav_scp,
     seconds,
 )
 from audiolm.errors import AudiolmError
@@ -66,13 +69,13 @@ class Splitter:
             (folder / "wav.scp").unlink(missing_ok=True)
         recos = self._segments(utts) if segmented else dict(utts)
         wav = self._dealt(self._wav(recos))
-        self._deal("text", utts, partial(read_table, expected="<utterance> <transcript>"))
+        self._deal("text", utts, read_text)
         spks = self._speakers(speaker, utts)
         self._deal("reco2dur", recos, read_reco2dur, seconds)
         channels = self._channels(recos)
         for name, kind in OTHER_TABLES.items():
             ids = {"utt": utts, "reco": recos, "spk": spks}[kind]
-            self._deal(name, ids, partial(read_table, expected="<id> <value>"))
+            self._deal(name, ids, read_other)
         for name, read, order in (("rttm", iter_rttm, TURN_ORDER), ("ctm", iter_ctm, WORD_ORDER)):
             entries = _in_order(self.source / name, read, order) if self._has(name) else ()
             places = ((entry, (entry.file, channel_index(entry.channel))) for entry in entries)
@@ -90,7 +93,7 @@ class Splitter:
     def _assign(self, speaker: Mapping[str, str], per_utt: bool, table: str) -> dict[str, Parts]:
         """Utterance -> its part."""
         if per_utt:
-            read = self.read_wav if table == "wav.scp" else partial(read_table, expected="<id> <value>")
+            read = self.read_wav if table == "wav.scp" else read_other
             names = [utt for _, utt, _ in self._rows(table, read)]
             parts = self._cut(np.ones(len(names)), "utterances", "")
             return {utt: self.single[part] for utt, part in zip(names, parts, strict=True)}

@@ -14,7 +14,6 @@ appendix A (RTTM); NIST SCTK, ``doc/infmts.htm`` (CTM).
 
 import math
 import os
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
@@ -27,9 +26,7 @@ from audiolm.errors import AudiolmError
 OTHER_RTTM_TYPES = frozenset(
     "NOSCORE NO_RT_METADATA SEGMENT LEXEME NON-LEX NON-SPEECH FILLER EDIT IP SU CB A/P SPKR-INFO".split()
 )
-
-
-BLANK = re.compile(r"[ \t\r\n\v\f]")
+CHANNEL = "a letter (A, B …) or a number from 1"  # what a channel is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +147,14 @@ def rows(
         raise AudiolmError(f"cannot read {path}: {error.strerror}") from None
     with file:
         for number, line in _lines(file, ids, column):
+            if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):  # no line of it can be saved
+                raise AudiolmError(f"{path} is UTF-16, expected UTF-8; convert it with 'iconv -f UTF-16 -t UTF-8'")
             try:
                 fields = list(map(bytes.decode, line.split(None, high - 1)))
             except UnicodeDecodeError as error:
                 shown = line[:40].decode(errors="backslashreplace").strip()
-                report(Problem(path, number, "", f"not UTF-8 (byte 0x{error.object[error.start]:02x}): {shown}"))
+                wrong = f"not UTF-8 (byte 0x{error.object[error.start]:02x}): {shown}"
+                report(Problem(path, number, "", f"{wrong}; convert the file with iconv"))
                 continue
             if not fields and low == 0:
                 continue
@@ -163,9 +163,13 @@ def rows(
                 report(Problem(path, number, fields[0] if fields else "", f"found '{found}', expected '{expected}'"))
                 continue
             if number == 1 and fields[0].startswith("\ufeff"):
-                report(Problem(path, 1, "", "begins with a byte-order mark; write UTF-8 without it"))
-                continue
+                reason = "begins with a byte-order mark; write UTF-8 without it"
+                report(Problem(path, 1, "", reason, repairable=True))
+                fields[0] = fields[0][1:]
             fields[-1] = fields[-1].rstrip(" \t\r\n\v\f")
+            if "\r" in fields[-1]:  # with one at every line's end, the file is one line
+                wrong = f"{path}:{number}: has a carriage return inside, expected line feeds at the ends of lines"
+                raise AudiolmError(f"{wrong}; convert it with tr '\\r' '\\n'")
             yield number, fields
 
 
@@ -262,65 +266,6 @@ def read_segments(
             yield number, utt, Segment(fields[0], start, end)
 
 
-def is_pipe(entry: str) -> bool:
-    """Whether a ``wav.scp`` entry runs a shell command (``sph2pipe … |``) instead of naming a file."""
-    return entry.endswith("|") or entry.startswith("|")
-
-
-def read_wav_scp(path: str | os.PathLike, allow_pipes: bool = False, report: Report = refuse, ids: Ids = None):
-    """Yield (line, recording, path or pipe)."""
-    for number, reco, entry in read_table(path, "<recording> <audio file>", report, ids=ids):
-        if is_pipe(entry) and not allow_pipes:
-            reason = (
-                f"'{reco}' is a pipe, which runs a shell; expected an audio file (or --allow_pipes, if you trust it)"
-            )
-            report(Problem(str(path), number, reco, reason))
-        else:
-            yield number, reco, entry
-
-
-def read_utt2spk(path: str | os.PathLike, report: Report = refuse, ids: Ids = None):
-    """Yield (line, utterance, speaker)."""
-    expected = "<utterance> <speaker>"
-    for number, utt, spk in read_table(path, expected, report, ids=ids):
-        if BLANK.search(spk):
-            report(Problem(str(path), number, utt, f"found '{utt} {spk}', expected '{expected}'"))
-        else:
-            yield number, utt, spk
-
-
-def read_reco2file_and_channel(path: str | os.PathLike, report: Report = refuse, ids: Ids = None, files: Ids = None):
-    """Yield (line, recording, (file, channel)); two recordings may not be the same channel.
-
-    ``ids`` and ``files``: only these recordings, or the recordings of these files.
-    """
-    expected, taken = "<recording> <file> <channel: A, B … or 1, 2 …>", {}
-    only, column = (ids, 0) if files is None else (files, 1)
-    for number, reco, rest in read_table(path, expected, report, ids=only, column=column):
-        fields = split(rest)
-        try:
-            place = (fields[0], channel_index(fields[1])) if len(fields) == 2 else None
-        except AudiolmError:
-            place = None
-        if place is None:
-            report(Problem(str(path), number, reco, f"found '{reco} {rest}', expected '{expected}'"))
-        elif place in taken:
-            reason = f"'{reco}' is channel {fields[1]} of '{fields[0]}', which '{taken[place]}' is already"
-            report(Problem(str(path), number, reco, reason))
-        else:
-            taken[place] = reco
-            yield number, reco, (fields[0], fields[1])
-
-
-def read_reco2dur(path: str | os.PathLike, report: Report = refuse, ids: Ids = None):
-    """Yield (line, recording, seconds)."""
-    for number, reco, rest in read_table(path, "<recording> <seconds>", report, ids=ids):
-        if not number_of(rest) > 0:
-            report(Problem(str(path), number, reco, f"'{reco}' lasts '{rest}', expected a number of seconds above 0"))
-        else:
-            yield number, reco, float(rest)
-
-
 def iter_rttm(path: str | os.PathLike, report: Report = refuse, files: Ids = None) -> Iterator[tuple[int, Turn]]:
     """Yield (line number, turn) of an ``rttm``'s SPEAKER lines; with ``files``, of theirs."""
     expected = "SPEAKER <file> <channel> <start> <duration> <NA> <NA> <speaker> <NA> [<NA>]"
@@ -333,6 +278,9 @@ def iter_rttm(path: str | os.PathLike, report: Report = refuse, files: Ids = Non
             report(Problem(os.fspath(path), number, fields[1] if len(fields) > 1 else "", reason))
         elif start < 0 or duration < 0:
             reason = f"turn of '{fields[7]}' starts at {fields[3]} s and lasts {fields[4]} s, expected both >= 0"
+            report(Problem(os.fspath(path), number, fields[1], reason))
+        elif not is_channel(fields[2]):
+            reason = f"turn of '{fields[7]}' is in channel '{fields[2]}', expected {CHANNEL}"
             report(Problem(os.fspath(path), number, fields[1], reason))
         else:
             yield number, Turn(fields[1], fields[2], start, duration, fields[7])
@@ -356,6 +304,9 @@ def iter_ctm(path: str | os.PathLike, report: Report = refuse, files: Ids = None
             continue
         if start < 0 or duration < 0:
             report(Problem(path, number, fields[0], f"found '{found}', expected start and duration >= 0"))
+            continue
+        if not is_channel(fields[1]):
+            report(Problem(path, number, fields[0], f"found '{found}', expected as channel {CHANNEL}"))
             continue
         place = (fields[0], fields[1])
         if start < last.get(place, 0.0):
@@ -385,14 +336,17 @@ def write_ctm(path: str | os.PathLike, words: Iterable[Word]) -> None:
     write_lines(path, (word.line for word in sorted(words, key=WORD_ORDER)))
 
 
+def is_channel(name: str) -> bool:
+    """Whether ``name`` is a channel's as tables write it."""
+    return (len(name) == 1 and "A" <= name <= "Z") or (name.isascii() and name.isdigit() and int(name) > 0)
+
+
 def channel_index(channel: str) -> int:
     """The 0-based channel that ``A``, ``B`` … or ``1``, ``2`` … names.
 
     Raises:
         AudiolmError: ``channel`` is neither.
     """
-    if len(channel) == 1 and "A" <= channel <= "Z":
-        return ord(channel) - ord("A")
-    if channel.isascii() and channel.isdigit() and int(channel) > 0:
-        return int(channel) - 1
-    raise AudiolmError(f"unknown channel '{channel}', expected a letter (A, B …) or a number from 1")
+    if not is_channel(channel):
+        raise AudiolmError(f"unknown channel '{channel}', expected {CHANNEL}")
+    return ord(channel) - ord("A") if channel.isalpha() else int(channel) - 1

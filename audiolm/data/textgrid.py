@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from audiolm.data.datadir import DataDir
-from audiolm.data.files import write_lines
+from audiolm.data.files import name_of, write_lines
 from audiolm.data.tables import Turn, Word, channel_index, seconds
 
 Interval = tuple[float, float, str]  # start, end (s), label
@@ -37,7 +37,7 @@ def write_textgrid(path: str | os.PathLike, tiers: Mapping[str, Sequence[Interva
 def write_textgrids(data: DataDir, directory: Path, words: Iterable[Word] = (), turns: Iterable[Turn] = ()) -> int:
     """Write ``<file>.TextGrid`` for every file: a tier of words a channel, and one of turns a speaker; how many.
 
-    Files are as long as their longest channel; ``/`` in a file's id becomes ``%2F``.
+    Files are as long as their longest channel; ``/`` in a file's id becomes ``%2F``, ``%`` ``%25``.
     """
     lengths: dict[str, float] = {}
     for reco in data.recos:
@@ -50,7 +50,7 @@ def write_textgrids(data: DataDir, directory: Path, words: Iterable[Word] = (), 
     for turn in turns:
         tiers[turn.file].setdefault(f"speaker {turn.speaker}", []).append((turn.start, turn.end, turn.speaker))
     for file, own in tiers.items():
-        write_textgrid(directory / f"{file.replace('/', '%2F')}.TextGrid", dict(sorted(own.items())), lengths[file])
+        write_textgrid(directory / f"{name_of(file)}.TextGrid", dict(sorted(own.items())), lengths[file])
     return len(tiers)
 
 

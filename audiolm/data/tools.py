@@ -17,7 +17,8 @@ from audiolm.errors import AudiolmError
 def fix(path: str | os.PathLike, allow_pipes: bool = False, open_audio: bool = False) -> list[Problem]:
     """Sort a directory's tables and drop what is wrong; return the problems found.
 
-    If there are any, the tables as they were go to ``.backup/``, and each item that is dropped to ``rejected.tsv``.
+    If there are any, the tables as they were go to ``.backup/``, and each item that is dropped to ``rejected.tsv``,
+    beside what was named there before and has not come back.
     """
     path = Path(path)
     found = examine(path, allow_pipes=allow_pipes, open_audio=open_audio)
@@ -26,7 +27,9 @@ def fix(path: str | os.PathLike, allow_pipes: bool = False, open_audio: bool = F
         for name in (*OWN_TABLES, *OTHER_TABLES):
             if (path / name).is_file():
                 shutil.copy2(path / name, path / ".backup" / name)
-        write_rejected(path / "rejected.tsv", found.rejected)
+        before = rejections(path / "rejected.tsv") if (path / "rejected.tsv").is_file() else []
+        present = {*found.sound.wav, *found.sound.utts}
+        write_rejected(path / "rejected.tsv", [item for item in before if item[0] not in present] + found.rejected)
         found.sound.write(path)
     return found.problems
 

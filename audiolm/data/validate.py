@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from audiolm.data import tables
+from audiolm.data import readers
 from audiolm.data.datadir import OTHER_TABLES, DataDir, existing
 from audiolm.data.tables import (
     Problem,
@@ -25,7 +25,6 @@ from audiolm.data.tables import (
     iter_ctm,
     iter_rttm,
     read_segments,
-    read_table,
     rows,
     seconds,
     split,
@@ -75,13 +74,13 @@ def examine(
     path = existing(path)
     found = Findings(DataDir(path=path, allow_pipes=allow_pipes))
     data, report = found.sound, found.problems.append
-    data.wav = {reco: entry for _, reco, entry in tables.read_wav_scp(path / "wav.scp", allow_pipes, report)}
+    data.wav = {reco: entry for _, reco, entry in readers.read_wav_scp(path / "wav.scp", allow_pipes, report)}
     if not data.wav and not found.problems:
         raise AudiolmError(f"{path}/wav.scp is empty, expected one line per recording")
     data.reco2file_and_channel = _of_known(
-        path / "reco2file_and_channel", tables.read_reco2file_and_channel, "recording", data.wav, report
+        path / "reco2file_and_channel", readers.read_reco2file_and_channel, "recording", data.wav, report
     )
-    data.reco2dur = _of_known(path / "reco2dur", tables.read_reco2dur, "recording", data.wav, report)
+    data.reco2dur = _of_known(path / "reco2dur", readers.read_reco2dur, "recording", data.wav, report)
     if open_audio:
         _check_headers(data, report)
     data.segments = check_segments(path / "segments", data, report)
@@ -123,11 +122,7 @@ def inside(data: DataDir, path: Path, lines: Callable, report: Report) -> Iterat
     what = {iter_rttm: "turn", iter_ctm: "word"}[lines]
     for number, entry in lines(path, report):
         name = f"{what} '{entry.word if what == 'word' else entry.speaker}'"
-        try:
-            reco = recos.get((entry.file, channel_index(entry.channel)))
-        except AudiolmError as error:
-            report(Problem(str(path), number, entry.file, f"{name}: {error}"))
-            continue
+        reco = recos.get((entry.file, channel_index(entry.channel)))
         if reco is None:
             reason = f"{name} is in file '{entry.file}' channel '{entry.channel}', which no recording is"
             report(Problem(str(path), number, entry.file, reason))
@@ -192,7 +187,7 @@ def _check_utterances(found: Findings) -> None:
     data, report = found.sound, found.problems.append
     path = data.path
     utts = data.segments if (path / "segments").is_file() else data.wav
-    data.utt2spk = _of_known(path / "utt2spk", tables.read_utt2spk, "utterance", utts, report)
+    data.utt2spk = _of_known(path / "utt2spk", readers.read_utt2spk, "utterance", utts, report)
     if (path / "utt2spk").is_file():
         for utt in sorted(utts.keys() - data.utt2spk.keys()):
             report(Problem(str(path / "utt2spk"), 0, utt, f"utterance '{utt}' has no speaker"))
@@ -206,22 +201,33 @@ def _check_utterances(found: Findings) -> None:
         _check_spk2utt(data, report)
     else:
         found.warnings.append("no utt2spk (Kaldi wants one; where speakers are unknown each utterance is its own)")
-
-    def transcripts(table: Path, report: Report) -> Iterator[tuple[int, str, str]]:
-        return read_table(table, "<utterance> <transcript>", report)
-
-    data.text = _of_known(path / "text", transcripts, "utterance", utts, report)
+    if twice := _overlaps(data):
+        found.warnings.append(
+            f"{len(twice)} utterances overlap another one of their speaker in the same recording, such as"
+            f" '{twice[0][0]}' and '{twice[0][1]}'"
+        )
+    data.text = _of_known(path / "text", readers.read_text, "utterance", utts, report)
     if data.text and len(data.text) < len(utts):
         found.warnings.append(f"{len(utts) - len(data.text)} of {len(utts)} utterances have no transcript")
     known = {"utt": utts, "reco": data.wav, "spk": data.spk2utt()}
     nouns = {"utt": "utterance", "reco": "recording", "spk": "speaker"}
     for name, key in OTHER_TABLES.items():
         if (path / name).is_file():
-            data.others[name] = _of_known(path / name, _read_other, nouns[key], known[key], report)
+            data.others[name] = _of_known(path / name, readers.read_other, nouns[key], known[key], report)
 
 
-def _read_other(path: Path, report: Report) -> Iterator[tuple[int, str, str]]:
-    return read_table(path, "<id> <value>", report)
+def _overlaps(data: DataDir) -> list[tuple[str, str]]:
+    """Pairs of an utterance that begins, by more than rounding, before one of its speaker has ended, and that one."""
+    pairs, last = [], {}
+    for utt in sorted(data.segments, key=lambda utt: data.segments[utt].start):
+        place = data.segments[utt]
+        key = place.reco, data.utt2spk.get(utt)
+        before = last.get(key)
+        if before and place.start < data.segments[before].end - MAX_OVERSHOOT:
+            pairs.append((utt, before))
+        if not before or place.end > data.segments[before].end:
+            last[key] = utt
+    return pairs
 
 
 def _check_spk2utt(data: DataDir, report: Report) -> None:

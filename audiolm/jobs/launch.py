@@ -94,6 +94,7 @@ def launch(jobs: Sequence[Job], backend: Backend, gpus: int | None = None, retri
 def _run(jobs: Sequence[Job], backend: Backend, gpus: int | None, display: "_Display") -> list[Job]:
     """Run the jobs once and return those that failed."""
     failed = []
+    said: dict[tuple[str, ...], int] = {}
     with contextlib.closing(backend.run(jobs, gpus, display.show)) as ends:
         for ended in ends:
             if ended.status == 0:
@@ -104,7 +105,7 @@ def _run(jobs: Sequence[Job], backend: Backend, gpus: int | None, display: "_Dis
             else:
                 failed.append(ended.job)
                 display.clear()
-                _report_failure(ended, len(display.jobs))
+                _report_failure(ended, len(display.jobs), said)
     return failed
 
 
@@ -122,7 +123,8 @@ def _interrupt(number: int, _frame: object) -> None:
     raise _Interrupted(number)
 
 
-def _report_failure(ended: Ended, of: int) -> None:
+def _report_failure(ended: Ended, of: int, said: dict[tuple[str, ...], int]) -> None:
+    """Print how a job has failed and the end of its log, or which job it fails as; ``said``: end -> first such job."""
     job, status, how = ended
     if not how and status > 0:
         how = f"exit status {status}"
@@ -134,6 +136,10 @@ def _report_failure(ended: Ended, of: int) -> None:
     text = job.log.read_text(encoding="utf-8", errors="replace") if job.log.is_file() else ""
     lines = re.split(r"^# (?:started|submitted) .*\n", text, flags=re.MULTILINE)[-1].splitlines()
     tail = [line for line in lines if not line.startswith("# ended ")][-TAIL_LINES:]
+    first = said.setdefault(tuple(tail), job.index)
+    if tail and first != job.index:  # a mistake that all jobs meet is shown once
+        print(f"launch: {which} ({how}); its log {job.log} ends as that of job {first}", file=sys.stderr)
+        return
     print(f"launch: {which} ({how}); its log {job.log} ends with:", file=sys.stderr)
     print("\n".join(f"    {line}" for line in tail or ["(it has written nothing)"]), file=sys.stderr)
 

@@ -176,8 +176,8 @@ def _call(words: Sequence[str], patience: float = PATIENCE) -> subprocess.Comple
 
 def _one_line(text: str) -> str:
     """Return what a command of Slurm has printed as one line, each thing said once."""
-    lines = [re.sub(r"^\w+: (?:error|fatal): ", "", line.strip()) for line in text.splitlines() if line.strip()]
-    return "; ".join(dict.fromkeys(lines))
+    lines = [re.sub(r"^\w+: (?:error|fatal): ", "", line.strip(" *\t\r")) for line in text.splitlines()]
+    return "; ".join(dict.fromkeys(line for line in lines if line))
 
 
 def _hint(said: str) -> str:
@@ -189,4 +189,7 @@ def _hint(said: str) -> str:
         return "mend --account, --partition, --qos in cmd.sh; yours are in: sacctmgr show assoc user=$USER"
     if "partition" in lower:
         return f"mend --partition in cmd.sh; there are: {_one_line(_call(['sinfo', '-h', '-o', '%R']).stdout)}"
+    if "memory" in lower or "processor" in lower or "node configuration" in lower:
+        there = _one_line(_call(["sinfo", "-h", "-o", "%R has %D of %c cores and %m MB"]).stdout)
+        return f"mend --mem, --cpus, --tasks, --nodes in cmd.sh; partition {there}"
     return "mend the options in cmd.sh; sinfo shows what there is"

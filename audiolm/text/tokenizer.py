@@ -19,6 +19,7 @@ from audiolm.text.normalize import tidy
 EPAD, BOS, EOS, PAD = 0, 1, 2, 3
 BYTES = 256
 MODEL_FILE = "tokenizer.model"
+LONGEST_WORD = 4000  # bytes; SentencePiece passes over longer ones
 WORD_START = "\u2581"  # SentencePiece writes the space before a word so
 
 
@@ -36,6 +37,8 @@ class Tokenizer:
     def __init__(self, model: bytes, source: str = "tokenizer"):
         from sentencepiece import SentencePieceProcessor
 
+        if not model:  # SentencePiece takes it for no model at all, and crashes when used
+            raise AudiolmError(f"{source} is empty, expected a SentencePiece model; make it again: audiolm tokenizer")
         try:
             self._processor = SentencePieceProcessor(model_proto=model)
         except (RuntimeError, OSError) as error:
@@ -118,13 +121,18 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     The model may have fewer pieces than asked for.
 
     Raises:
-        AudiolmError: no words, or too few ids for the bytes and characters.
+        AudiolmError: no words, one that is too long, or too few ids for the bytes and characters.
     """
     from sentencepiece import SentencePieceTrainer
 
     words = Counter(word for text in texts for word in tidy(text).split())
     if not words:
         raise AudiolmError("no words to train a tokenizer on; the sets need text")
+    longest = max(words, key=lambda word: len(word.encode()))
+    if len(longest.encode()) > LONGEST_WORD:
+        raise AudiolmError(
+            f"'{longest[:40]}…' is one word of {len(longest)} characters; put blanks between words in the transcript"
+        )
     characters = Counter()
     for word, count in words.items():
         characters.update({character: count * word.count(character) for character in set(word)})

@@ -153,6 +153,9 @@ def test_the_verb_and_its_wrong_options(source, tmp_path, capsys):
     assert DataDir.read(tmp_path / "dump/dev/audio").recos == ["call-A", "call-B", "noise"]
     for options, message in (
         (["--longest", "0"], "expected seconds above 0"),
+        (["--longest", "nan"], "--longest nan, expected seconds above 0"),
+        (["--min_snr", "nan"], "--min_snr nan, expected a number"),
+        (["--max_clipping", "2"], "--max_clipping 2, expected a share from 0 to 1"),
         (["--language", "en"], "needs --language_model"),
     ):
         assert main(["audio", *common, *options]) == 1

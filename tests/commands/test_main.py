@@ -69,3 +69,36 @@ def test_values_that_cannot_be(tmp_path, capsys, words, reason):
     error = capsys.readouterr().err
     assert reason in error and error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words, reason",
+    [
+        ("audio --allow_pipe", "the following arguments are required: --dir, --sets, --fs"),
+        (
+            "audio --dir x --sets s --fs 8000 --allow_pipe",
+            "--allow_pipe; did you mean '--allow_pipes'? (audiolm",
+        ),
+        (
+            "audio --dir x --sets s --fs fast",
+            "argument --fs: invalid int value: 'fast' (audiolm audio --help",
+        ),
+        ("datadir validate x --odd", "audiolm datadir: error: unrecognized arguments: --odd (audiolm datadir --help"),
+        ("corpus ami --corpus_dir x --dir y --mik mix", "unrecognized arguments: --mik mix; did you mean '--mic'?"),
+    ],
+)
+def test_wrong_usage_is_one_line(capsys, words, reason):
+    with pytest.raises(SystemExit) as stop:
+        main(words.split())
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and reason in error and error.count("\n") == 1
+
+
+def test_a_corpus_folder_that_is_not_named_is_not_the_current_one(tmp_path, capsys):
+    assert main(["corpus", "two_channel", "--corpus_dir", "", "--dir", str(tmp_path)]) == 1
+    assert "--corpus_dir names nothing; give it the folder" in capsys.readouterr().err
+
+
+def test_a_set_without_transcripts_teaches_no_tokenizer(tmp_path, capsys):
+    assert main(["tokenizer", "--text", str(tmp_path / "text"), "--out", str(tmp_path / "t")]) == 1
+    assert f"no {tmp_path}/text to learn from: the set has no transcripts" in capsys.readouterr().err

@@ -72,6 +72,16 @@ def test_bad_words_reject_their_recording(work, tokenizer_dir):
     assert "'two' at 1.3 s is beyond the end at 1.0 s" in reasons["e"]
 
 
+def test_words_for_which_there_is_no_room_reject_their_recording(work, tokenizer_dir):
+    twice = "".join(f"e A {0.08 * number:.2f} 0.08 three 1\n" * 2 for number in range(12))  # of a second
+    assert run(work, tokenizer_dir, twice + CTM.splitlines()[2]) == 0
+    directory = work / "dump" / "test" / "text"
+    ((reco, reason),) = [line.split("\t") for line in (directory / "rejected.1.tsv").read_text().splitlines()]
+    assert reco == "e" and "its words overlap, and " in reason and "find no frame before its end" in reason
+    assert run(work, tokenizer_dir, twice, "--overlap", "drop") == 0  # to lose pieces is what it is for
+    assert (directory / "rejected.1.tsv").read_text() == ""
+
+
 def test_jobs_share_the_recordings(work, tokenizer_dir):
     for job in ("1", "2"):
         assert run(work, tokenizer_dir, CTM, "--job", job, "--num_jobs", "2") == 0

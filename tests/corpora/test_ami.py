@@ -97,3 +97,26 @@ def test_what_is_missing_is_named(corpus, tmp_path, capsys):
     assert "get audio from https://groups.inf.ed.ac.uk/ami/download" in capsys.readouterr().err
     prepare("ami", tmp_path / "elsewhere", tmp_path / "work", *OPTIONS, status=1)
     assert "get the manual annotations (ami_public_manual_1.6.2.zip)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        (
+            "corpusResources/meetings.xml",
+            'channel="1"',
+            'channel="x"',
+            "a meeting or speaker is incomplete",
+        ),
+        ("corpusResources/meetings.xml", "observation=", "name=", "a meeting or speaker is incomplete"),
+        ("segments/ES2002a.A.segments.xml", 'start="0.4"', 'start="x"', "goes from nan to 1.5 s, expected start < end"),
+        ("words/ES2002a.A.words.xml", 'starttime="0.5"', 'starttime="x"', ""),  # a word without a time, as others
+    ],
+)
+def test_damaged_annotations_are_named(corpus, tmp_path, capsys, file, old, new, said):
+    path = corpus / "ami_public_manual_1.6.2" / file
+    path.write_text(path.read_text().replace(old, new))
+    status = 1 if "incomplete" in said else 0
+    sets = prepare("ami", corpus, tmp_path / "work", *OPTIONS, status=status)
+    reasons = capsys.readouterr().err if status else "".join(sets["train"][1].values())
+    assert said in reasons

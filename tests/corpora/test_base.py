@@ -107,7 +107,7 @@ def test_tables_that_are_not_what_they_should_be(tmp_path):
     (tmp_path / "a.csv").write_text("id,text\n1,one\n2\n")
     with pytest.raises(AudiolmError, match="a.csv has no column 'caption' in its first line, found: id, text"):
         list(base.read_csv(tmp_path / "a.csv", ["id", "caption"]))
-    with pytest.raises(AudiolmError, match="a.csv:3: found 2 columns|a.csv:3"):
+    with pytest.raises(AudiolmError, match="a.csv:3: found 1 columns, expected 2"):
         list(base.read_csv(tmp_path / "a.csv", ["id", "text"]))
     (tmp_path / "a.txt").write_bytes(b"caf\xe9")
     with pytest.raises(AudiolmError, match=r"a.txt is not utf-8 text \(byte 3\)"):

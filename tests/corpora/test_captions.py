@@ -32,7 +32,10 @@ def test_audiocaps_finds_clips_by_any_of_their_names(tmp_path):
 def test_audiocaps_without_clips(tmp_path, capsys):
     write_files(tmp_path, {"train.csv": "audiocap_id,youtube_id,start_time,caption\n1,a,0,b\n"})
     prepare("audiocaps", tmp_path, tmp_path / "w", "--sets", "train", "--parts", "train", status=1)
-    assert "with the clips of train.csv, which are YouTube's to give" in capsys.readouterr().err
+    assert "with the clips of train.csv, which are YouTube's to give; put there" in capsys.readouterr().err
+    write_files(tmp_path, {"train/a_0.wav": CLIP})
+    prepare("audiocaps", tmp_path, tmp_path / "w", status=1)
+    assert f"no {tmp_path}/val.csv; get AudioCaps (dataset/*.csv) from https://github.com" in capsys.readouterr().err
 
 
 CLOTHO = "file_name,caption_1,caption_2,caption_3,caption_4,caption_5\n"
@@ -66,6 +69,10 @@ def test_clotho_without_its_archives(tmp_path, capsys):
     write_files(tmp_path, {"clotho_captions_development.csv": CLOTHO})
     prepare("clotho", tmp_path, tmp_path / "w", "--sets", "train", "--parts", "development", status=1)
     assert "get and unpack clotho_audio_development.7z from https://zenodo.org" in capsys.readouterr().err
+    write_files(tmp_path, {"development/a.wav": CLIP})
+    prepare("clotho", tmp_path, tmp_path / "w", status=1)
+    assert f"no {tmp_path}/clotho_captions_validation.csv; get it from https://zenodo.org" in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()
 
 
 def wavcaps_clip(id, seconds=0.5):
@@ -118,3 +125,16 @@ def test_wavcaps_names_each_missing_source(wavcaps, tmp_path, capsys):
     options = ("--sources", "SoundBible", "BBC_Sound_Effects", "--held_out", 1, "--blacklists")
     sets = prepare("wavcaps", wavcaps, tmp_path / "w", *options)
     assert {name: len(data.utts) for name, (data, _) in sets.items()} == {"train": 3, "dev": 1, "test": 1}
+
+
+def test_wavcaps_without_blacklists_or_with_nothing_usable(wavcaps, tmp_path, capsys):
+    blacklist = "json_files/blacklist/blacklist_exclude_all_ac.json"
+    write_files(wavcaps, {blacklist: ["1", "2"]})
+    prepare("wavcaps", wavcaps, tmp_path / "w", status=1)
+    assert f"{wavcaps / blacklist} is no table of lists of ids" in capsys.readouterr().err
+    (wavcaps / blacklist).unlink()
+    prepare("wavcaps", wavcaps, tmp_path / "w", status=1)
+    assert f"lacks {blacklist}; get WavCaps" in capsys.readouterr().err
+    write_files(wavcaps, {"json_files/SoundBible/sb_final.json": [None]})
+    prepare("wavcaps", wavcaps, tmp_path / "w", "--sources", "SoundBible", "--blacklists", status=1)
+    assert "nothing of WavCaps can be used; the first reason: sb_final.json:0 clip 0 lacks" in capsys.readouterr().err

@@ -36,6 +36,15 @@ def test_chapters_are_held_out_and_faults_named(tmp_path):
 def test_a_folder_without_it(tmp_path, capsys):
     prepare("ljspeech", tmp_path, tmp_path / "work", status=1)
     assert "no metadata.csv in" in capsys.readouterr().err
+    write_files(tmp_path, {"metadata.csv": "nonsense\n"})
+    prepare("ljspeech", tmp_path, tmp_path / "work", status=1)
+    assert f"no folder {tmp_path}/wavs with the audio; get LJ Speech 1.1" in capsys.readouterr().err
+    (tmp_path / "wavs").mkdir()
+    prepare("ljspeech", tmp_path, tmp_path / "work", status=1)
+    said = (
+        f"nothing of {tmp_path}/metadata.csv can be used; the first reason: nonsense metadata.csv:1: found 'nonsense'"
+    )
+    assert said in capsys.readouterr().err
 
 
 def test_real_clips(shared_data, tmp_path):

@@ -42,5 +42,17 @@ def test_a_missing_recording_and_a_missing_corpus(tmp_path, capsys):
     said = "no maestro-v3.0.0.csv or maestro-v3.0.0.json in"
     assert said in (error := capsys.readouterr().err) and "https://magenta.tensorflow.org/datasets/maestro" in error
     write_files(tmp_path, as_csv())
+    prepare("maestro", tmp_path, tmp_path / "work", status=1)  # as the archive of MIDI alone has it
+    said = f"none of the recordings that maestro-v3.0.0 names is in {tmp_path}/maestro-v3.0.0; get MAESTRO 3.0.0"
+    assert said in capsys.readouterr().err
+    write_files(tmp_path / "maestro-v3.0.0", {"2004/c.wav": (noise(1, 44100, 2), 44100)})
     prepare("maestro", tmp_path, tmp_path / "work", "--max_rejected", "100%", status=1)
     assert "2018/a--1.wav: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("column", [[], {"1": "train"}])
+def test_a_json_that_is_no_table(tmp_path, capsys, column):
+    table = {**as_json()["maestro-v3.0.0/maestro-v3.0.0.json"], "canonical_title": column}
+    write_files(tmp_path, {"maestro-v3.0.0.json": table})
+    prepare("maestro", tmp_path, tmp_path / "work", status=1)
+    assert "maestro-v3.0.0.json is no table of the columns canonical_composer" in capsys.readouterr().err

@@ -40,3 +40,11 @@ def test_a_folder_without_transcripts_and_one_channel_among_them(tmp_path):
 def test_nothing_to_read(tmp_path, capsys):
     prepare("two_channel", tmp_path, tmp_path / "work", status=1)
     assert "no audio (.flac, .wav, .sph" in capsys.readouterr().err
+
+
+def test_a_transcript_without_audio_is_named(tmp_path):
+    write_files(tmp_path / "corpus", {"a.wav": PAIR, "day 2/gone.stm": STM})
+    options = ("--sets", "all", "--max_rejected", "100%")
+    data, rejected = prepare("two_channel", tmp_path / "corpus", tmp_path / "work", *options)["all"]
+    assert list(data.wav) == ["a-A", "a-B"]
+    assert rejected["day%202%2Fgone.stm"].startswith(f"there is no audio of {tmp_path}/corpus/day 2/gone.stm (.flac")

@@ -66,3 +66,10 @@ def test_what_is_missing_is_named(tmp_path, capsys, files, said):
     write_files(tmp_path, files)
     prepare("vctk", tmp_path, tmp_path / "work", status=1)
     assert said in (error := capsys.readouterr().err) and "https://datashare.ed.ac.uk/handle/10283/3443" in error
+
+
+def test_an_empty_transcript_is_named(tmp_path):
+    write_files(tmp_path / "VCTK-Corpus", {**release_080(), "txt/p226/p226_002.txt": " \n"})
+    sets = prepare("vctk", tmp_path / "VCTK-Corpus", tmp_path / "work", *OPTIONS)
+    rejected = {id: reason for _, table in sets.values() for id, reason in table.items()}
+    assert list(rejected) == ["p226_002"] and rejected["p226_002"].endswith("txt/p226/p226_002.txt is empty")

@@ -220,6 +220,7 @@ def test_each_fault_is_found_and_dropped(talk, fault):
         ("ctm", "d A 1.00 0.10 b 1.00\nd A 0.50 0.10 a 1.00\n", "d A 0.50 0.10 a 1.00\nd A 1.00 0.10 b 1.00\n"),
         ("ctm", "d A 2.40 0.30 end 1.00\n", "d A 2.40 0.10 end 1.00\n"),
         ("spk2utt", "s s-u s-x\n", "s s-u\n"),
+        ("text", "\ufeffs-u yes\n", "s-u yes\n"),
         ("text", "", None),
         ("reco2dur", "", None),
     ],
@@ -231,6 +232,14 @@ def test_what_can_be_repaired_is_kept(talk, name, content, fixed):
     assert ((talk / name).read_text() if (talk / name).exists() else None) == fixed
     assert (talk / ".backup" / name).read_text() == content
     assert (talk / "rejected.tsv").read_text() == ""
+
+
+def test_what_was_left_out_before_stays_named_unless_it_is_back(talk):
+    text = (talk / "text").read_text()
+    (talk / "rejected.tsv").write_text("s-u\tit was broken\ngone\tno audio\n")
+    (talk / "text").write_text(f"{text}z-odd yes\n")
+    fix(talk)
+    assert [id for id, _ in rejections(talk / "rejected.tsv")] == ["gone", "z-odd"]
 
 
 def test_utterances_without_a_speaker_go_with_all_that_is_theirs(tmp_path):
@@ -251,6 +260,16 @@ def test_warnings_are_no_problems(calls, tmp_path):
     assert found.problems == [] and len(found.warnings) == 2
     assert "not sorted by speaker" in found.warnings[0]
     assert "7 of 8 utterances have no transcript" in found.warnings[1]
+
+
+def test_utterances_of_a_speaker_that_overlap_are_a_warning(talk):
+    (talk / "segments").write_text("s-t d-A 0.50 2.00\ns-u d-A 0.50 2.00\n")
+    (talk / "utt2spk").write_text("s-t s\ns-u s\n")
+    found = examine(talk)
+    (warning,) = [warning for warning in found.warnings if "overlap" in warning]
+    assert warning.startswith("1 utterances overlap another one of their speaker in the same recording, such as 's-u'")
+    (talk / "utt2spk").write_text("s-t r\ns-u s\n")
+    assert not [warning for warning in examine(talk).warnings if "overlap" in warning]
 
 
 def test_audio_is_opened_when_asked_for(tmp_path):

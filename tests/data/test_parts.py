@@ -93,7 +93,8 @@ def test_the_command_stops_at_too_many_rejected(work, capsys):
     assert main([*merge, "25%"]) == 0
     assert "dev: 1 of 4 recordings rejected, see" in capsys.readouterr().out
     assert main([*merge, "0.2"]) == 1
-    assert "1 of 4 recordings were rejected, more than 20.0%" in capsys.readouterr().err
+    said = "1 of 4 recordings were rejected, more than 20.0% (the first: call2-B: no words); read rejected.tsv"
+    assert said in capsys.readouterr().err
     assert main([*merge, "lots"]) == 1 and "--max_rejected lots: expected a share" in capsys.readouterr().err
     assert main([*merge[:-4], "aligne", *merge[-3:], "1%"]) == 1
     assert "--kind aligne: no array verb of that name; did you mean 'align'?" in capsys.readouterr().err

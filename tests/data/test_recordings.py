@@ -101,6 +101,30 @@ def test_words_out_of_the_order_of_writing_are_sorted(source, tmp_path):
     assert (tmp_path / "out/ctm").read_bytes() == expected
 
 
+def test_ids_that_no_file_can_have_as_its_name_stay_apart(tmp_path):
+    lengths = {"a/b": 0.5, "a%2Fb": 0.25, "a%252Fb": 0.75, "..": 1.0, "ü 'x".replace(" ", "\u00a0"): 0.125}
+    data = DataDir(path=tmp_path)
+    for number, (reco, length) in enumerate(lengths.items()):
+        data.wav[reco] = str(tmp_path / f"{number}.wav")
+        audio.write(data.wav[reco], SECOND[: round(16000 * length), 0], 16000)
+    data.write(tmp_path)
+    convert(data, tmp_path / "out")
+    out = DataDir.read(tmp_path / "out")
+    assert {reco: audio.info(out.wav[reco]).duration for reco in out.wav} == lengths
+
+
+def test_transcripts_and_speakers_of_no_utterance_are_named(source, tmp_path):
+    source.text["s-gone"] = source.utt2spk["s-gone"] = "s"
+    source.write(source.path)
+    counts = convert(source, tmp_path / "out")
+    assert Count("transcripts", 7, 1) in counts and Count("speakers of utterances", 7, 1) in counts
+    rejected = rejections(tmp_path / "out/rejected.tsv")
+    assert [why for id, why in rejected if id == "s-gone"] == [
+        f"{name}: 's-gone' is no utterance here" for name in ("text", "utt2spk")
+    ]
+    assert "s-gone" not in DataDir.read(tmp_path / "out").text
+
+
 BAD = {
     "missing": (None, "No such file"),
     "empty": (b"", "is empty"),

@@ -66,6 +66,8 @@ def test_comments_other_types_and_missing_confidence_are_accepted(tmp_path):
         ("ctm", "m 1 0.5", "expected '<file> <channel>"),
         ("ctm", "m 1 0.5 0.1 two words 1.0", "expected '<file> <channel>"),
         ("ctm", "m 1 0.5 -0.1 word", "expected start and duration >= 0"),
+        ("rttm", "SPEAKER m x 0.5 2 <NA> <NA> anna <NA> <NA>", "turn of 'anna' is in channel 'x', expected a letter"),
+        ("ctm", "m x 0.5 0.1 word", "expected as channel a letter (A, B …) or a number from 1"),
         ("ctm", "m 1 0.1 0.1 early", "'early' at 0.1 s comes after a word at 0.20 s"),
         ("segments", "u2 r 2.0 1.0", "'u2' goes from 2.00 to 1.00 s"),
         ("segments", "u2 r 0.0", "expected '<utterance> <recording> <start> <end>'"),

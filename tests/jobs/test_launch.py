@@ -73,6 +73,20 @@ def test_a_failed_job_shows_the_end_of_its_log_and_stops_no_other(tmp_path, capf
     assert "line 30" in error and "line 21\n" in error and "line 20\n" not in error
 
 
+def test_a_mistake_that_all_jobs_meet_is_shown_once(tmp_path, capfd):
+    words = [
+        "JOB=1:3",
+        str(tmp_path / "x.JOB.log"),
+        "bash",
+        "-c",
+        "echo no such model; test JOB != 3 || echo 3; exit 1",
+    ]
+    assert launch(parse_array(words), LocalBackend(1)) == 3
+    said = capfd.readouterr().err.splitlines()
+    assert said.count("    no such model") == 2 and said.count("    3") == 1
+    assert f"launch: job 2 of 3 failed (exit status 1); its log {tmp_path}/x.2.log ends as that of job 1" in said
+
+
 def test_a_log_is_told_every_minute_how_far_the_jobs_are(tmp_path, capsys, monkeypatch):
     jobs = parse_array(["JOB=1:3", str(tmp_path / "x.JOB.log"), "true"])
     for number in (2, 3):
@@ -146,7 +160,7 @@ def test_a_job_redone_alone_has_as_many_threads_as_among_all(tmp_path, monkeypat
 
 def test_each_job_gets_gpus_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
-    script = f"cd '{tmp_path}'; echo $CUDA_VISIBLE_DEVICES > JOB; touch now.JOB; ls now.* | wc -l >> most; sleep 0.2"
+    script = f"cd '{tmp_path}'; echo $CUDA_VISIBLE_DEVICES > JOB; touch now.JOB; ls now.* | wc -l >> most; sleep 1"
     script += "; rm now.JOB"
     assert run(["JOB=1:4", str(tmp_path / "x.JOB.log"), "bash", "-c", script], max_jobs=4, gpus=1) == 0
     assert {(tmp_path / str(job)).read_text().strip() for job in range(1, 5)} == {"4", "5", "6"}

@@ -210,6 +210,7 @@ def test_a_preempted_job_is_queued_again_and_goes_on(tmp_path):
         (["--partition", "gpu"], "invalid partition specified: gpu.*there are: .*main"),
         (["--partition", "closed", "--account", "me"], "nvalid account or account/partition combination"),
         (["--cpus", "64"], "More processors requested than permitted|node configuration is not available"),
+        (["--mem", "900G"], "node configuration is not available.*partition main has 2 of 4 cores and 4000 MB"),
         (["--mem", "lots"], "Invalid --mem specification"),
     ],
 )

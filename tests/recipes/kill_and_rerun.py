@@ -134,7 +134,7 @@ def _files(folder: Path) -> Iterator[str]:
 
 def _content(folder: Path, name: str) -> object:
     raw = (folder / name).read_bytes()
-    if name.endswith((".flac", ".wav", ".ark", ".safetensors", ".npz", ".model")):
+    if name.endswith((".flac", ".wav", ".ark", ".safetensors", ".npz", ".npy", ".model")):
         return raw
     text = raw.decode("utf-8").replace(str(folder), "$dir")
     return _without_times(json.loads(text)) if name.endswith(".json") else text

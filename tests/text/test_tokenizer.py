@@ -81,11 +81,17 @@ def test_models_with_other_special_ids_are_refused(tmp_path):
     (tmp_path / "tokenizer.model").write_bytes(b"not a model")
     with pytest.raises(AudiolmError, match="is not a SentencePiece model"):
         Tokenizer.load(tmp_path)
+    (tmp_path / "tokenizer.model").write_bytes(b"")
+    with pytest.raises(AudiolmError, match="tokenizer.model is empty, expected a SentencePiece model"):
+        Tokenizer.load(tmp_path)
     with pytest.raises(AudiolmError, match="no tokenizer at"):
         Tokenizer.load(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("texts, size, message", [([], 400, "no words"), (TEXTS, 260, "too small")])
+@pytest.mark.parametrize(
+    "texts, size, message",
+    [([], 400, "no words"), (TEXTS, 260, "too small"), (["a b", "ba" * 2001], 400, "is one word of 4002 characters")],
+)
 def test_training_that_cannot_work_says_so(texts, size, message):
     with pytest.raises(AudiolmError, match=message):
         train_tokenizer(texts, size)
