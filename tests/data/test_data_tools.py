@@ -45,7 +45,7 @@ def test_fix_names_what_it_drops_and_its_output_validates(tmp_path_factory, data
     try:
         found = examine(path)
     except AudiolmError as error:
-        assert "nothing sound" in str(error)
+        assert "nothing sound" in str(error) or "wav.scp is empty" in str(error)
         return
     problems = fix(path)
     assert problems == found.problems
