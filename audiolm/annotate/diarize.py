@@ -27,7 +27,7 @@ from audiolm.jobs.progress import progress
 
 FRAME_RATE = 50  # Hz, of the frames that are given to speakers
 # One microphone hears people from afar: a low onset finds a tenth more of their speech in meetings (tuned on the
-# training part of AMI excerpts), and costs nothing on synthetic dialogues.
+# training part of AMI excerpts), and costs little on synthetic dialogues.
 FAR_FIELD = Smoothing(onset=0.15, offset=0.1, min_pause=0.06, min_speech=0.06)
 
 
@@ -75,7 +75,7 @@ class EmbeddedDiarizer:
         self,
         num_speakers: int | None = None,
         threshold: float = THRESHOLD,
-        window: float = 1.0,
+        window: float = 1.2,
         hop: float = 0.4,
         shortest: float = 0.5,
         switch_cost: float = 0.5,

@@ -21,11 +21,11 @@ from audiolm.data.fingerprints import FRAME_RATE, HASH_BITS, fingerprint
 from audiolm.data.tables import seconds
 from audiolm.errors import AudiolmError
 
-SHARD = 1 << 26  # postings of a shard, 512 MiB: about 50 hours
+SHARD = 1 << 26  # postings of a shard, 512 MiB: about 100 hours
 STRETCH = 10.0  # seconds that are looked up at once
 PHASES = (0.0, 0.5)  # frames by which what is looked up is shifted
-# Votes of a match: this share of the hashes of both, however few; of long stretches, of which only a part may be a copy,
-# so many and a small share of their own. Words said twice by one voice reach 0.5 in 0.4 s, strangers 0.1 in 3 s.
+# Votes of a match: this share of the hashes of both; of stretches with many, of which only a part may be a copy, so
+# many and a small share of their own. Words said twice by one voice reach 0.5 in 0.4 s, strangers 0.1 in 3 s.
 LEAST_VOTES, BOTH_SHARE = 6, 0.5
 MANY_VOTES, OWN_SHARE = 40, 0.15
 EXTENT = (0.02, 0.98)  # of the votes' times: a match begins and ends there, lest single votes by chance stretch it

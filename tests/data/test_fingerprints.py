@@ -104,6 +104,15 @@ def test_shards_change_nothing_and_a_rerun_leaves_no_more(tmp_path):
         open_index(tmp_path / "none")
 
 
+def test_of_few_hashes_a_share_of_both_recordings_must_agree(tmp_path):
+    short, busy = tune(1, 0.8), tune(2, 0.8)
+    both = (short + 3 * busy) / 4  # some peaks of the short one are left, among many others
+    shards = index_of(tmp_path, {"crowd": both, "short": short})
+    assert [match.other for match in search(shards, "query", short, FS)] == ["short"]
+    votes = shards[0].votes(*fingerprint(short, FS), 0.0, 0.8 * FRAME_RATE)
+    assert votes[0].votes >= 0.9 * len(fingerprint(short, FS)[0])
+
+
 def test_copies_keep_the_first_and_chains_do_not_eat_everything():
     matches = [
         Match("b", 0, 10, "a", 0.0, 90),

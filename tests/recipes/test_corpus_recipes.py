@@ -77,6 +77,17 @@ def voice(speaker):
 
 
 @pytest.mark.slow
+def test_a_single_set_is_diarized_without_transcripts(tmp_path):
+    write_files(tmp_path / "corpus", {"talk.wav": (noise(2, 16000, 2), 16000)})
+    options = ["--corpus_dir", tmp_path / "corpus", "--held_out", "0", "--sets", "train", "--max_rejected", "100%"]
+    command = [ROOT / "egs/two_channel/dialogue1/run.sh", *options, "--dir", tmp_path / "work", "--budget", "smoke"]
+    environment = {**os.environ, "AUDIOLM_VENV": str(Path(sys.executable).parents[1])}
+    done = subprocess.run([*command, "--nj", "1", "--stop_stage", "diarize"], env=environment, capture_output=True)
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    assert (tmp_path / "work/dump/train/diarize/rttm").is_file()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("corpus", [librispeech, fisher, two_channel, synthetic])
 def test_the_first_two_stages(corpus, tmp_path):
     (tmp_path / "beeps.py").write_text(BEEPS)
