@@ -121,9 +121,7 @@ def tune(data: DataDir, recos: Sequence[str], encoder: ResemblyzerEncoder) -> No
     """Print the settings with the least sum of both error rates, of a grid."""
     part = DataDir(wav={reco: data.wav_path(reco) for reco in recos})
     reference, uem, rows = {r: by_file(data.rttm)[r] for r in recos}, read_uem(data.path / "uem"), []
-    grid = itertools.product(
-        (0.05, 0.1, 0.15, 0.2, 0.3, 0.5), (0.3, 0.5, 1.0, 1.5), (0.8, 1.0, 1.2, 1.6, 2.0), (0.14, 0.16, 0.18, 0.2, 0.25)
-    )
+    grid = itertools.product((0.1, 0.15, 0.3, 0.5), (0.3, 1.0), (1.0, 1.2, 1.6), (0.14, 0.16, 0.18, 0.2))
     for onset, pause, window, threshold in grid:
         vad = SileroVad(Smoothing(onset, 0.7 * onset, FAR_FIELD.min_pause, FAR_FIELD.min_speech))
         diarizer = EmbeddedDiarizer(None, threshold, window, pause=pause, vad=vad, encoder=encoder)

@@ -3,7 +3,7 @@
 #
 #   benchmarks/real_dialogues.sh ../shared/data [WORK]
 #
-# telephone_2ch, dialog_unlabelled: no transcripts, so words need a Whisper model. telephone_clip: one microphone with
+# telephone_2ch, dialog_unlabelled: no transcripts, so words need a Whisper model (WHISPER: its size, file or folder). telephone_clip: one microphone with
 # transcripts, which diarization parts into two streams. WORK (default: a temporary folder) keeps what was made.
 set -euo pipefail
 data=$(cd "$1" && pwd)
@@ -24,7 +24,7 @@ echo "== two channels without transcripts: telephone_2ch and dialog_unlabelled/t
 mkdir -p "$work/calls"
 ln -sf "$data/telephone_2ch/auto_repairs_40.flac" "$data/dialog_unlabelled/two_channel_16k.flac" "$work/calls"
 run=(egs/two_channel/dialogue1/run.sh --corpus_dir "$work/calls" --dir "$work/two_channel" --budget smoke --sets train
-  --held_out 0 --nj 2)
+  --held_out 0 --nj 2 --train_aligner whisper_timestamped --align.model "${WHISPER:-tiny}")
 "${run[@]}" --stop_stage diarize >"$work/two_channel.log" 2>&1
 count "$work/two_channel/dump/train/diarize/rttm" "turns (rttm)"
 for stage in recognizer align tokenizer text; do
