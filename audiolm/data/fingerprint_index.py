@@ -163,9 +163,9 @@ class Shard:
                 continue
             low, high = np.searchsorted(keys, (own[i] - np.uint64(1), own[i] + np.uint64(2)))
             hits = np.searchsorted(np.cumsum(count), order[low:high], side="right")  # which hashes these are
-            start, _ = np.quantile(frames[hits], EXTENT)
-            _, end = np.quantile(frames[hits] + (hashes[hits] & 63), EXTENT)
-            found.append(Vote(self.recos[reco], offset, int(together[i]), float(start), float(end)))
+            begins, _ = np.quantile(frames[hits], EXTENT)
+            _, ends = np.quantile(frames[hits] + (hashes[hits] & 63), EXTENT)
+            found.append(Vote(self.recos[reco], offset, int(together[i]), float(begins), float(ends)))
         return found
 
     def _hashes_of(self, number: int, start: float, end: float) -> int:
