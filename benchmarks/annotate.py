@@ -1,4 +1,4 @@
-"""Hours of audio that each annotation backend does in an hour, as one worker of one thread does them.
+"""Hours of audio that each annotation backend does in an hour of processor time, as one worker of one thread.
 
     OMP_NUM_THREADS=1 python benchmarks/annotate.py --data DIR [--recognizer EXP] [--whisper MODEL] [--wav2vec2 MODEL]
 
@@ -27,9 +27,9 @@ def measure(name: str, data: DataDir, work: Callable[[list[str]], object]) -> No
     """Print the real-time factor of ``work`` over all recordings but the first, which warms it up."""
     first, *others = data.recos
     work([first])
-    began = time.perf_counter()
+    began = time.process_time()  # not the clock's: other work may run beside
     work(others)
-    spent, seconds = time.perf_counter() - began, sum(data.duration(reco) for reco in others)
+    spent, seconds = time.process_time() - began, sum(data.duration(reco) for reco in others)
     print(f"{name:<34}{seconds / spent:>9.0f} hours an hour   ({seconds / 60:.1f} min in {spent:.1f} s)", flush=True)
 
 

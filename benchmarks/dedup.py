@@ -3,8 +3,8 @@
     python benchmarks/dedup.py --data DIR [--hours 10]
 
 Quality: every recording of the data directories under DIR is used once, and beside each an altered copy: noise added at
-20 dB below the speech, gain of +6 or −6 dB, MP3 at 64 kb/s, or a shift by 10 ms, in turn. A pair is right if it is a
-copy and its original. Speed and memory: index and search of so many hours of made-up audio.
+20 dB below the speech, gain of +6 or −6 dB, MP3 at 64 kb/s, or a shift by 10 ms, in turn. A pair of recordings is
+right if it is a copy and its original. Speed and memory: index and search of so many hours of made-up audio.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import resource
 import tempfile
 import time
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from audiolm.errors import AudiolmError
 
 FS = 16000
 ALTERATIONS = ("noise", "louder", "softer", "mp3", "shift")
+LENGTHS = ((0, np.inf), (0, 0.5), (0.5, 1), (1, 5), (5, np.inf), (1, np.inf))  # seconds
 
 
 def alter(wav: np.ndarray, how: str, rng: np.random.Generator) -> np.ndarray:
@@ -38,21 +40,26 @@ def alter(wav: np.ndarray, how: str, rng: np.random.Generator) -> np.ndarray:
     return mp3(wav)
 
 
-def mp3(wav: np.ndarray, bitrate: int = 64000) -> np.ndarray:
-    """Through MP3 at a constant bitrate (bits/s), resampled to the rate at which libsndfile's encoder offers that."""
-    best = None
-    for level in np.linspace(0.0, 1.0, 41):  # libsndfile's scale from the most to the fewest bits
-        file = io.BytesIO()
-        soundfile.write(
-            file, wav, FS, format="MP3", subtype="MPEG_LAYER_III", bitrate_mode="CONSTANT", compression_level=level
-        )
-        rate = 8 * file.tell() / (len(wav) / FS)
-        if best is None or abs(rate - bitrate) < best[0]:
-            best = abs(rate - bitrate), file
-        if rate <= bitrate:
-            break
-    best[1].seek(0)
-    return soundfile.read(best[1], dtype="float32")[0]
+def mp3(wav: np.ndarray) -> np.ndarray:
+    """Through MP3 at 64 kb/s, constant, resampled to the rate at which libsndfile's encoder offers that."""
+    file = encoded(wav, level_of(64000))
+    file.seek(0)
+    return soundfile.read(file, dtype="float32")[0]
+
+
+def encoded(wav: np.ndarray, level: float) -> io.BytesIO:
+    file = io.BytesIO()
+    soundfile.write(
+        file, wav, FS, format="MP3", subtype="MPEG_LAYER_III", bitrate_mode="CONSTANT", compression_level=level
+    )
+    return file
+
+
+@cache
+def level_of(bitrate: int) -> float:
+    """libsndfile's compression level, from the most towards the fewest bits, that comes nearest to bits/s."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal(10 * FS, dtype=np.float32)
+    return min(np.linspace(0.0, 0.975, 40), key=lambda level: abs(8 * encoded(noise, level).tell() / 10 - bitrate))
 
 
 def clips(root: Path):
@@ -67,29 +74,38 @@ def clips(root: Path):
                 print(f"left out: {error}")
 
 
-def quality(root: Path, shortest: float) -> None:
+def quality(root: Path) -> None:
     rng = np.random.default_rng(0)
-    kinds: dict[str, str] = {}
-    wavs = {name: wav for name, wav in clips(root) if len(wav) >= shortest * FS}
+    wavs = dict(sorted(clips(root)))
+    kinds = {name: ALTERATIONS[number % len(ALTERATIONS)] for number, name in enumerate(wavs)}
+    lengths = {name: len(wav) / FS for name, wav in wavs.items()}
     with tempfile.TemporaryDirectory() as folder:
         with IndexWriter(Path(folder), "all") as index:
-            for number, (name, wav) in enumerate(sorted(wavs.items())):
-                how = kinds[name] = ALTERATIONS[number % len(ALTERATIONS)]
-                index.add(f"{name}#copy", alter(wav, how, rng), FS)
+            for name, wav in wavs.items():
+                index.add(f"{name}#copy", alter(wav, kinds[name], rng), FS)
                 index.add(f"{name}#original", wav, FS)
-        shards = open_index(Path(folder))
-        found, strangers = Counter(), set()
+        shards, found, strangers = open_index(Path(folder)), set(), {}
         for name, wav in wavs.items():
-            others = {match.other for match in search(shards, f"{name}#original", wav, FS)}
-            found[kinds[name]] += f"{name}#copy" in others
-            strangers |= {frozenset((name, other.rpartition("#")[0])) for other in others if other != f"{name}#copy"}
-    right, seconds = sum(found.values()), sum(map(len, wavs.values())) / FS
-    print(f"clips of {shortest:g} s and more: {len(wavs)}, {seconds / 60:.1f} min")
-    print(f"recall {right / len(wavs):.4f}, precision {right / max(right + len(strangers), 1):.4f}")
-    of = Counter(kinds.values())
-    print("recall by alteration: " + ", ".join(f"{how} {found[how] / max(of[how], 1):.3f}" for how in ALTERATIONS))
-    for pair in sorted(map(sorted, strangers))[:20]:
-        print("  taken for copies:", *pair)
+            for match in search(shards, f"{name}#original", wav, FS):
+                other = match.other.rpartition("#")[0]
+                if match.other == f"{name}#copy":
+                    found.add(name)
+                elif other != name:  # what repeats within a recording makes no copy
+                    strangers[frozenset((name, other))] = match
+    print(f"{len(wavs)} clips, {sum(lengths.values()) / 60:.1f} min; of a pair the shorter one's length counts")
+    print(f"{'length':<14}{'clips':>6}{'recall':>9}{'precision':>11}")
+    for first, last in LENGTHS:
+        own = [name for name in wavs if first <= lengths[name] < last]
+        wrong = sum(first <= min(lengths[name] for name in pair) < last for pair in strangers)
+        right = len(found.intersection(own))
+        print(
+            f"{f'{first:g} to {last:g} s':<14}{len(own):>6}{right / max(len(own), 1):>9.4f}"
+            f"{right / max(right + wrong, 1):>11.4f}"
+        )
+    of, hits = Counter(kinds.values()), Counter(kinds[name] for name in found)
+    print("recall by alteration: " + ", ".join(f"{how} {hits[how] / max(of[how], 1):.3f}" for how in ALTERATIONS))
+    for pair, match in strangers.items():
+        print(f"  taken for copies: {' '.join(sorted(pair))} ({match.end - match.start:.2f} s, {match.votes} votes)")
 
 
 def made_up(seconds: float, rng: np.random.Generator) -> np.ndarray:
@@ -131,7 +147,6 @@ if __name__ == "__main__":
     parser.add_argument("--hours", type=float, help="of made-up audio")
     options = parser.parse_args()
     if options.data:
-        quality(options.data, 0.0)
-        quality(options.data, 1.0)
+        quality(options.data)
     if options.hours:
         speed(options.hours)

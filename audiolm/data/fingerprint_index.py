@@ -1,9 +1,10 @@
 """An inverted index of fingerprints on disk, in shards, and the search for copies in it (Wang 2003, section 2.3).
 
 A shard is a folder: ``postings.npy`` uint64 [N], each a recording's number (upper 32 bits) and a frame, ordered by
-hash; ``buckets.npy`` int64 [2^18 + 1], where each hash's postings begin; ``reco2dur``, the recordings in order of their
-numbers and their seconds. Jobs write shards of their own and searches map them, so neither needs memory for more than
-one; an index of any size is more shards, on more machines.
+hash; ``buckets.npy`` int64 [2^18 + 1], where each hash's postings begin; ``density.npy`` uint8 [frames of all
+recordings], how many hashes begin in each, and ``begins.npy`` int64 [recordings + 1], where each recording's frames
+begin there; ``reco2dur``, the recordings in order of their numbers and their seconds. Jobs write shards of their own
+and searches map them, so neither needs memory for more than one; an index of any size is more shards, on more machines.
 """
 
 import os
@@ -20,11 +21,13 @@ from audiolm.data.readers import read_reco2dur
 from audiolm.data.tables import seconds
 from audiolm.errors import AudiolmError
 
-SHARD = 1 << 26  # postings of a shard, 512 MiB: about 50 hours
+SHARD = 1 << 26  # postings of a shard, 512 MiB: about 100 hours
 STRETCH = 10.0  # seconds that are looked up at once
 PHASES = (0.0, 0.5)  # frames by which what is looked up is shifted
-LEAST_VOTES = 12  # of a match, however short
-SHARE = 0.15  # of a stretch's hashes that must agree on one time offset besides; strangers reach 0.05 in 4 s
+# Votes of a match: this share of the hashes of both; of stretches with many, of which only a part may be a copy, so
+# many and a small share of their own. Words said twice by one voice reach 0.5 in 0.4 s, strangers 0.1 in 3 s.
+LEAST_VOTES, BOTH_SHARE = 6, 0.5
+MANY_VOTES, OWN_SHARE = 40, 0.15
 EXTENT = (0.02, 0.98)  # of the votes' times: a match begins and ends there, lest single votes by chance stretch it
 GAP = 2.0  # seconds
 COMMON = 64  # times the mean number of a hash's postings: hashes with more (hum, test tones) tell nothing
@@ -69,13 +72,14 @@ class IndexWriter:
         hashes, frames = fingerprint(wav, fs)
         self.hashes.append(hashes)
         self.postings.append(np.uint64(len(self.recos)) << np.uint64(32) | frames.astype(np.uint64))
+        self.density.append(np.minimum(np.bincount(frames), 255).astype(np.uint8))
         self.recos.append((reco, len(wav) / fs))
         self.count += len(hashes)
         if self.count >= self.size:
             self._flush()
 
     def _clear(self) -> None:
-        self.hashes, self.postings, self.recos, self.count = [], [], [], 0
+        self.hashes, self.postings, self.density, self.recos, self.count = [], [], [], [], 0
 
     def _flush(self) -> None:
         if not self.recos:
@@ -89,6 +93,8 @@ class IndexWriter:
         hidden.mkdir(parents=True)
         np.save(hidden / "postings.npy", postings[order])
         np.save(hidden / "buckets.npy", np.searchsorted(hashes[order], np.arange((1 << HASH_BITS) + 1)))
+        np.save(hidden / "density.npy", np.concatenate(self.density))
+        np.save(hidden / "begins.npy", np.cumsum([0, *map(len, self.density)]))
         write_lines(hidden / "reco2dur", (f"{reco} {seconds(length)}" for reco, length in self.recos))
         shutil.rmtree(shard, ignore_errors=True)
         os.replace(hidden, shard)
@@ -102,6 +108,8 @@ class Shard:
         try:
             self.postings = np.load(folder / "postings.npy", mmap_mode="r", allow_pickle=False)
             self.buckets = np.load(folder / "buckets.npy", allow_pickle=False)
+            self.density = np.load(folder / "density.npy", mmap_mode="r", allow_pickle=False)
+            self.begins = np.load(folder / "begins.npy", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise AudiolmError(f"{folder} is no shard of fingerprints ({error}): make the index again") from None
         if len(self.buckets) != (1 << HASH_BITS) + 1 or self.buckets[-1] != len(self.postings):
@@ -112,15 +120,19 @@ class Shard:
         self.recos = list(self.durations)
         self.numbers = {reco: number for number, reco in enumerate(self.recos)}
 
-    def votes(self, hashes: np.ndarray, frames: np.ndarray, least: int, itself: str = "") -> list["Vote"]:
-        """Those recordings for whose best time offset at least ``least`` hashes vote.
+    def votes(self, hashes: np.ndarray, frames: np.ndarray, start: float, end: float, itself: str = "") -> list["Vote"]:
+        """Those recordings for whose best time offset enough hashes vote (see LEAST_VOTES and MANY_VOTES).
 
         An offset's votes are its own and its two neighbours': a copy that is shifted by part of a frame votes for two.
 
         Args:
             hashes, frames: of the stretch that is looked up.
+            start, end: its own frames.
             itself: the recording that it is of, which is not found where it is.
         """
+        own_count = len(hashes)
+        many = MANY_VOTES + OWN_SHARE * own_count
+        least = max(LEAST_VOTES, min(BOTH_SHARE * own_count, many))
         known = self.sizes[hashes] <= self.common
         hashes, frames = hashes[known], frames[known]
         first, count = self.buckets[hashes], self.sizes[hashes]
@@ -145,13 +157,22 @@ class Shard:
         recos, which = np.unique(own[best] >> np.uint64(32), return_index=True)
         found = []
         for reco, i in zip(recos.tolist(), best[which].tolist(), strict=True):
+            offset = int(own[i] & np.uint64(0xFFFFFFFF)) - _BIAS
+            others = self._hashes_of(reco, start + offset, end + offset)
+            if together[i] < min(BOTH_SHARE * max(own_count, others), many):
+                continue
             low, high = np.searchsorted(keys, (own[i] - np.uint64(1), own[i] + np.uint64(2)))
             hits = np.searchsorted(np.cumsum(count), order[low:high], side="right")  # which hashes these are
-            start, _ = np.quantile(frames[hits], EXTENT)
-            _, end = np.quantile(frames[hits] + (hashes[hits] & 63), EXTENT)
-            offset = int(own[i] & np.uint64(0xFFFFFFFF)) - _BIAS
-            found.append(Vote(self.recos[reco], offset, int(together[i]), float(start), float(end)))
+            begins, _ = np.quantile(frames[hits], EXTENT)
+            _, ends = np.quantile(frames[hits] + (hashes[hits] & 63), EXTENT)
+            found.append(Vote(self.recos[reco], offset, int(together[i]), float(begins), float(ends)))
         return found
+
+    def _hashes_of(self, number: int, start: float, end: float) -> int:
+        """How many hashes of a recording begin from frame ``start`` to ``end``."""
+        begin, stop = self.begins[number : number + 2].tolist()
+        first, last = (min(max(begin + round(time), begin), stop) for time in (start, end))
+        return int(self.density[first:last].sum(dtype=np.int64))
 
 
 class Vote(NamedTuple):
@@ -192,9 +213,10 @@ def search(shards: Sequence[Shard], reco: str, wav: np.ndarray, fs: int) -> list
         hashes, frames = fingerprint(wav[late:], fs)
         for number, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
             first, last = np.searchsorted(frames, (start * FRAME_RATE, end * FRAME_RATE))
-            least = LEAST_VOTES + round(SHARE * (last - first))
             for shard in shards:
-                for vote in shard.votes(hashes[first:last], frames[first:last], least, reco):
+                for vote in shard.votes(
+                    hashes[first:last], frames[first:last], start * FRAME_RATE, end * FRAME_RATE, reco
+                ):
                     times = (min(time / FRAME_RATE + late / fs, duration) for time in (vote.start, vote.end))
                     found = Match(reco, *times, vote.reco, vote.offset / FRAME_RATE - late / fs, vote.votes)
                     known = best.get((number, vote.reco))

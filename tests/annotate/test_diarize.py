@@ -87,6 +87,10 @@ class TestEmbedded:
         turns = embedded()(sound((2, 1), (0.2, 0), (2, 1), (0.5, 0), (2, 1)), 1000)
         assert turns == [SpeakerTurn(0, 4.2, "1"), SpeakerTurn(4.7, 6.7, "1")]
 
+    def test_a_pause_within_a_turn_may_be_longer(self):
+        wav = sound((2, 1), (0.8, 0), (2, 1), (1.2, 0), (2, 1))
+        assert [tuple(t[:2]) for t in embedded(pause=1.0)(wav, 1000)] == [(0, 4.8), (6, 8)]
+
     def test_the_name_says_what_was_known(self):
         assert "number of speakers found" in embedded().name and "2 speakers" in embedded(num_speakers=2).name
 

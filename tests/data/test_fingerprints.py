@@ -104,6 +104,25 @@ def test_shards_change_nothing_and_a_rerun_leaves_no_more(tmp_path):
         open_index(tmp_path / "none")
 
 
+def test_of_few_hashes_a_share_of_both_recordings_must_agree(tmp_path, monkeypatch):
+    prints = {
+        "asked": (np.arange(20), np.arange(20)),
+        "half": (np.arange(10), np.arange(10)),  # 10 of the 20 that were asked for, and nothing else
+        "crowd": (np.r_[:10, 100:130], np.r_[:10, np.repeat(np.arange(10, 20), 3)]),  # the same 10 among 40
+    }
+    names = iter(["half", "crowd"])
+
+    def made_up(wav, fs):
+        hashes, frames = prints[next(names)]
+        return (64 * hashes).astype(np.uint32), frames.astype(np.int32)
+
+    monkeypatch.setattr(fingerprint_index, "fingerprint", made_up)
+    wav = np.zeros(FS // 2, dtype=np.float32)
+    (shard,) = index_of(tmp_path, {f"{number}": wav for number in range(2)})
+    hashes, frames = prints["asked"]
+    assert [(vote.reco, vote.votes) for vote in shard.votes(64 * hashes, frames, 0, 20)] == [("0", 10)]
+
+
 def test_copies_keep_the_first_and_chains_do_not_eat_everything():
     matches = [
         Match("b", 0, 10, "a", 0.0, 90),

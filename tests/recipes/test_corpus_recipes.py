@@ -115,6 +115,14 @@ def test_the_first_two_stages(corpus, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_single_set_is_diarized_without_transcripts(tmp_path):
+    write_files(tmp_path / "corpus", {"talk.wav": (noise(2, 16000, 2), 16000)})
+    options = ["--corpus_dir", tmp_path / "corpus", "--held_out", "0", "--sets", "train", "--max_rejected", "100%"]
+    run("two_channel/dialogue1", tmp_path, *options, "--budget", "smoke", "--stop_stage", "diarize")
+    assert (tmp_path / "work/dump/train/diarize/rttm").is_file()
+
+
+@pytest.mark.slow
 def test_a_codec_of_sounds_from_the_corpus_to_the_page(tmp_path):
     """Captions are no transcripts: no recogniser is trained, no words are scored."""
     said = run("wavcaps/codec1", tmp_path, "--budget", "smoke", *wavcaps(tmp_path / "corpus"))

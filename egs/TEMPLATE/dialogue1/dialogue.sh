@@ -75,7 +75,7 @@ for option in $data_options; do data_args+=("--$option" "${!option}"); done
 # get elsewhere.
 both() { # VERB TRAIN-BACKEND TEST-BACKEND [OPTION…]
   each_set --sets "$train_set $valid_set" "$1" --backend "$2" "${@:4}"
-  each_set --sets "$test_sets" "$1" --backend "$3" "${@:4}"
+  if [[ -n $test_sets ]]; then each_set --sets "$test_sets" "$1" --backend "$3" "${@:4}"; fi
 }
 
 # Each phase starts from the model of the one before it, the first from INIT.
