@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from audiolm.annotate.align import TimedWord, align_recordings, make_aligner
+from audiolm.annotate.align import align_recordings, make_aligner
 from audiolm.annotate.diarize import FAR_FIELD, ChannelDiarizer, Diarizer, EmbeddedDiarizer, diarize_files, files_of
 from audiolm.annotate.embeddings import ResemblyzerEncoder
 from audiolm.annotate.separate import write_part
@@ -34,7 +34,6 @@ from audiolm.score.der import by_file, diarization_errors, read_uem
 from audiolm.score.hallucination import made_up, silences
 from audiolm.score.record import bootstrap_ci
 from audiolm.score.word_times import spread_evenly, start_errors
-from audiolm.text.normalize import normalize
 
 FS = 16000
 BLOCK = 5.0  # seconds: what the intervals of error rates are drawn over, for a part may be one recording
@@ -216,30 +215,8 @@ def channels_of(data: DataDir, channels: int) -> DataDir:
 # ---------------------------------------------------------------------- silence
 
 
-class SphinxDictation:
-    """PocketSphinx as a transcriber, with its wheel's language model: what makes words up if anything does."""
-
-    name, fs, batch = "PocketSphinx, en-us language model", FS, 1
-
-    def __init__(self):
-        from pocketsphinx import Decoder
-
-        self.decoder = Decoder(fwdflat=False, bestpath=False, maxhmmpf=3000, loglevel="FATAL")  # one quick pass
-
-    def transcribe(self, wavs):
-        results = []
-        for wav in wavs:
-            self.decoder.start_utt()
-            self.decoder.process_raw((wav.clip(-1, 1) * 32767).astype("<i2").tobytes(), full_utt=True)
-            self.decoder.end_utt()
-            segments = self.decoder.seg() or () if self.decoder.hyp() else ()
-            texts = [(normalize(s.word.partition("(")[0]), s) for s in segments if s.word[0] not in "<["]
-            results.append([TimedWord(t, s.start_frame / 100, (s.end_frame + 1) / 100) for t, s in texts if t])
-        return results
-
-
 def silence(options: argparse.Namespace) -> None:
-    root, transcribers = options.data, {"pocketsphinx": SphinxDictation()}
+    root, transcribers = options.data, {"pocketsphinx_transcribe": make_transcriber("pocketsphinx_transcribe", None)}
     if options.whisper:
         transcribers["whisper_timestamped"] = make_transcriber("whisper_timestamped", options.whisper, "en")
     with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,8 @@
 A transcriber is anything with ``transcribe(wavs) -> [words or Failure, …]`` for stretches of at most LONGEST s; here
 recordings become such stretches and words get back their places. What voice activity detection calls silence is cut
 out first: models of Whisper's kind make words up in long silences, of which a channel with one speaker of two is full.
-Transcribers: ``whisper_timestamped``, ``whisper`` (annotate/whisper.py).
+Transcribers: ``whisper_timestamped``, ``whisper`` (annotate/whisper.py), ``pocketsphinx_transcribe``
+(annotate/pocketsphinx.py).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from audiolm.errors import AudiolmError, did_you_mean
 from audiolm.jobs.progress import progress
 from audiolm.text.normalize import tidy
 
-BACKENDS = ("whisper_timestamped", "whisper")
+BACKENDS = ("whisper_timestamped", "whisper", "pocketsphinx_transcribe")
 LONGEST = 30.0  # seconds that Whisper hears at once
 SHORTEST = 10.0  # seconds: a stretch without a pause to cut at is not cut before
 PAUSE = 1.0  # seconds: longer silences are cut out
@@ -53,6 +54,10 @@ def make_transcriber(backend: str, model: str | None, language: str | None = Non
     """
     if backend not in BACKENDS:
         raise AudiolmError(f"no transcriber '{backend}'{did_you_mean(backend, BACKENDS)}")
+    if backend == "pocketsphinx_transcribe":
+        from audiolm.annotate.pocketsphinx import PocketSphinxTranscriber
+
+        return PocketSphinxTranscriber()
     if model is None:
         raise AudiolmError(f"--backend {backend} needs a Whisper model: name its folder, file or hub id with --model")
     from audiolm.annotate.whisper import WhisperBatched, WhisperTimestamped

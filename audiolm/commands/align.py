@@ -2,9 +2,10 @@
 
 Where the transcript is known, --backend pocketsphinx (English, nothing to download), ctc (the recipe's recogniser) and
 wav2vec2 (a pretrained CTC model) find its times by forced alignment, and given takes the corpus's own ctm. Where it is
-not, whisper_timestamped and whisper (transformers, in batches) find the words too, in what is not silence. Each job
-takes a block of the recordings; `audiolm merge --kind align` joins the parts. Utterances that cannot be aligned, and
-recordings without speech or words, go to rejected.tsv with the reason.
+not, whisper_timestamped and whisper (transformers, in batches) find the words too, in what is not silence, and so does
+pocketsphinx_transcribe (English, nothing to download, many words wrong). Each job takes a block of the recordings;
+`audiolm merge --kind align` joins the parts. Utterances that cannot be aligned, and recordings without speech or words,
+go to rejected.tsv with the reason.
 """
 
 import argparse
@@ -19,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend",
         default="pocketsphinx",
-        help="pocketsphinx, ctc, wav2vec2 or given; without transcripts whisper_timestamped or whisper",
+        help="pocketsphinx, ctc, wav2vec2 or given; without transcripts whisper_timestamped, whisper or "
+        "pocketsphinx_transcribe",
     )
     parser.add_argument("--recognizer", type=Path, help="experiment directory of a trained recogniser, for ctc")
     parser.add_argument("--model", help="of wav2vec2, whisper_timestamped or whisper: folder, file, hub id or name")

@@ -5,10 +5,13 @@ import pytest
 
 from audiolm.annotate.align import Failure, Utterance, align_recordings
 from audiolm.annotate.pocketsphinx import PocketSphinxAligner
+from audiolm.annotate.transcribe import make_transcriber, transcribe_recordings
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import read_ctm
+from audiolm.score.wer import word_error_rate
 from audiolm.score.word_times import start_errors
+from audiolm.text.normalize import normalize
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +114,20 @@ def test_narrow_band_speech(aligner, shared_data):
     (found,) = aligner.align([utterance(wav, words, 8000)])
     assert [word.word for word in found] == words
     assert np.mean([abs(word.start - start) for word, start in zip(found, starts, strict=True)]) < 0.1
+
+
+def test_speech_without_a_transcript(shared_data):
+    """Most words of a clean sentence are heard, about where an aligner that knows them puts them."""
+    data, reco = DataDir.read(shared_data / "librispeech_clean_misc"), "1272-128104-0000"
+    words, rejected = transcribe_recordings(data, [reco], make_transcriber("pocketsphinx_transcribe", None))
+    assert rejected == [] and all(word.word == normalize(word.word) for word in words)
+    heard = " ".join(word.word for word in words)
+    assert word_error_rate({reco: normalize(data.text[reco])}, {reco: heard}).percent < 30
+    aligned, _ = align_recordings(data, [reco], PocketSphinxAligner())
+    starts = {normalize(word.word): word.start for word in aligned}
+    errors = [abs(word.start - starts[word.word]) for word in words if word.word in starts]
+    assert len(errors) > 8 and np.median(errors) < 0.03
+
+
+def test_no_word_fits_into_less_than_a_frame():
+    assert make_transcriber("pocketsphinx_transcribe", None).transcribe([np.zeros(10, np.float32)]) == [[]]

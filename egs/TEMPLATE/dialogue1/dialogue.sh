@@ -19,7 +19,7 @@ one_microphone=false    # a recording holds several speakers: part one of them f
 train_diarizer=channels # speaker turns of the first two sets: channels (one speaker each), given (an rttm), embedded, pyannote
 diarizer=embedded       # speaker turns of the other sets: found in the mix of their channels
 recognizer=             # a trained recogniser: none is trained then
-train_aligner=ctc       # words of the first two sets: given (a ctm), ctc, pocketsphinx, wav2vec2, whisper_timestamped, whisper
+train_aligner=ctc       # words of the first two sets: given (a ctm), ctc or any other backend of audiolm align
 aligner=pocketsphinx    # words of the other sets: one of the same
 tokenizer=              # a trained text tokenizer
 codec=                  # a trained codec
@@ -67,7 +67,7 @@ if [[ $one_microphone == true ]]; then # audio writes dump/<set>/mix, of which d
   speech=diarize audio_out="dump/*/mix" diarize_out+=" dump/*/audio"
 fi
 text=$train/audio/text text_stage=$speech # of untranscribed recordings, the words that were found
-if [[ $train_aligner == whisper* ]]; then text=$train/align/ctm text_stage=align; fi
+if [[ $train_aligner == whisper* || $train_aligner == pocketsphinx_transcribe ]]; then text=$train/align/ctm text_stage=align; fi
 data_args=()
 for option in $data_options; do data_args+=("--$option" "${!option}"); done
 
