@@ -214,8 +214,8 @@ def test_the_verb_names_what_has_no_speech_or_no_sound(dialogue, tmp_path):
 def test_meetings(shared_data):
     """Excerpts of real meetings, one far microphone, up to four speakers who talk over each other.
 
-    Defaults were tuned on the train part: 3.5 % confusion there, 7.4 and 20.8 % in the two excerpts beside it; false alarms
-    at most 1.3 %. In half a minute the voices of two people come out as one, which more speech would part.
+    Defaults were tuned on the train part: 3.5 % confusion there, 7.4 and 20.8 % in the two excerpts beside it; false
+    alarms at most 1.3 %. In half a minute the voices of two people come out as one, which more speech would part.
     """
     folder = shared_data / "ami_clips"
     data, reference = DataDir.read(folder), by_file(read_rttm(folder / "rttm"))
