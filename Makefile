@@ -35,7 +35,7 @@ test: $(READY)
 	"$(VENV)/bin/python" -m pytest
 
 test-slow: $(READY)
-	"$(VENV)/bin/python" -m pytest -m slow
+	"$(VENV)/bin/python" -m pytest -m slow --durations 10
 
 lint: $(READY)
 	"$(VENV)/bin/ruff" check --fix . && "$(VENV)/bin/ruff" format .
