@@ -81,12 +81,12 @@ def error_rate(
     from pyannote.metrics.diarization import DiarizationErrorRate
     from pyannote.metrics.identification import IdentificationErrorRate
 
-    from audiolm.score.der import _annotation
+    from audiolm.score.der import annotation_of
 
     reference, found, uem = by_file(data.rttm), by_file(turns), read_uem(data.path / "uem")
     rows = []
     for reco in recos:
-        truth, guess = _annotation(reco, reference[reco]), _annotation(reco, found.get(reco, ()))
+        truth, guess = annotation_of(reco, reference[reco]), annotation_of(reco, found.get(reco, ()))
         mapping = DiarizationErrorRate(collar=2 * collar).optimal_mapping(
             truth, guess, uem=Timeline([Segment(*stretch) for stretch in uem[reco]], uri=reco)
         )

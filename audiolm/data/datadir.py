@@ -122,7 +122,7 @@ class DataDir:
                 ``recos``, lines of others are not looked at.
         """
         path = existing(path)
-        data, report = cls(path=path, allow_pipes=allow_pipes), _refusal(path)
+        data, report = cls(path=path, allow_pipes=allow_pipes), refusal(path)
 
         def table(name: str, read: Callable, **only) -> dict:
             if name != "wav.scp" and not (path / name).exists():
@@ -153,7 +153,7 @@ class DataDir:
     @property
     def rttm(self) -> list[Turn]:
         if self._rttm is None:
-            lines = iter_rttm(self.path / "rttm", _refusal(self.path), self.files) if self.has("rttm") else ()
+            lines = iter_rttm(self.path / "rttm", refusal(self.path), self.files) if self.has("rttm") else ()
             self._rttm = [turn for _, turn in lines]
         return self._rttm
 
@@ -164,7 +164,7 @@ class DataDir:
     @property
     def ctm(self) -> list[Word]:
         if self._ctm is None:
-            lines = iter_ctm(self.path / "ctm", _refusal(self.path), self.files) if self.has("ctm") else ()
+            lines = iter_ctm(self.path / "ctm", refusal(self.path), self.files) if self.has("ctm") else ()
             self._ctm = [word for _, word in lines]
         return self._ctm
 
@@ -363,7 +363,7 @@ def existing(path: str | os.PathLike) -> Path:
     return path
 
 
-def _refusal(path: Path) -> Report:
+def refusal(path: Path) -> Report:
     """Raise a problem of a directory's table, and say what mends it."""
 
     def report(problem: Problem) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiolm.data.datadir import OTHER_TABLES, existing, filled, found_path
+from audiolm.data.datadir import OTHER_TABLES, existing, filled, found_path, refusal
 from audiolm.data.files import write_lines
 from audiolm.data.readers import (
     read_other,
@@ -58,6 +58,7 @@ class Splitter:
         self.source = source
         self.folders = [into / str(number) for number in range(1, num_parts + 1)]
         self.single = [(part,) for part in range(num_parts)]  # one object each for a million ids
+        self.report = refusal(source)  # says what mends a table
         self.read_wav = partial(read_wav_scp, allow_pipes=allow_pipes)
 
     def run(self, per_utt: bool) -> None:
@@ -88,7 +89,7 @@ class Splitter:
     def _rows(self, name: str, read: Callable) -> Iterable[tuple]:
         """(Line number, id, value) of every line of a table that is there."""
         path = self.source / name
-        return filled(path, read(path)) if name == "wav.scp" or path.is_file() else ()
+        return filled(path, read(path, report=self.report)) if name == "wav.scp" or path.is_file() else ()
 
     def _assign(self, speaker: Mapping[str, str], per_utt: bool, table: str) -> dict[str, Parts]:
         """Utterance -> its part."""

@@ -119,7 +119,7 @@ def diarization_errors(
     metric = DiarizationErrorRate(collar=2 * collar, skip_overlap=False)
     errors = {}
     for file, turns in reference.items():
-        truth, found = _annotation(file, turns), _annotation(file, hypothesis.get(file, ()))
+        truth, found = annotation_of(file, turns), annotation_of(file, hypothesis.get(file, ()))
         end = max((segment.end for annotation in (truth, found) for segment in annotation.itersegments()), default=0.0)
         stretches = (uem or {}).get(file, [(0.0, end)])
         with warnings.catch_warnings():
@@ -150,7 +150,7 @@ def read_uem(path: str | Path) -> dict[str, list[tuple[float, float]]]:
     return dict(table)
 
 
-def _annotation(file: str, turns: Iterable[Turn]):
+def annotation_of(file: str, turns: Iterable[Turn]):
     from pyannote.core import Annotation, Segment
 
     annotation = Annotation(uri=file)

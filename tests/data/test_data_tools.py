@@ -343,3 +343,10 @@ def test_large_directories_take_memory_in_proportion(tmp_path):
     problems, utterances, words, memory = map(int, done.stdout.split())
     assert (problems, utterances, words) == (0, count, per_reco * count)
     assert memory < 2000 * count
+
+
+def test_what_split_cannot_read_is_told_with_its_remedy(talk, tmp_path):
+    (talk / "text").write_text("z yes\na no\n")
+    with pytest.raises(AudiolmError, match=r"text:2: .*; utils/fix_data_dir.sh .* mends it"):
+        split(talk, tmp_path / "parts", 1)
+    assert not list(tmp_path.glob("parts/*/wav.scp"))

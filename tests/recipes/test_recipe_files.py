@@ -45,6 +45,13 @@ def test_trained_models_spare_the_stages_that_would_train_them(recipe, tmp_path)
     assert (status, spared) == (0, stages)
 
 
+def test_a_codec_without_a_teacher_needs_no_recogniser(tmp_path):
+    run = [ROOT / "egs/mini/codec1/run.sh", "--dry_run", "--dir", tmp_path / "work", "--teacher"]
+    assert "not needed: --teacher is none" in call(*run, "none")[1]
+    assert "not needed: --recognizer names a trained one\n" in call(*run, "none", "--recognizer", "a")[1]
+    assert "'hubert' is neither recognizer nor none" in call(*run, "hubert")[1]
+
+
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: "-".join(path.parts[-2:]))
 def test_help_explains_every_option(recipe):
     status, said = call(recipe / "run.sh", "--help")

@@ -33,10 +33,11 @@ read -r train_set valid_set test_sets <<<"$sets"
 train=$dir/dump/$train_set valid=$dir/dump/$valid_set
 recognizer_dir=${recognizer:-$dir/exp/recognizer}
 codec_dir=${codec:-$dir/exp/codec}
-teacher_args=() recognizer_arg=() without=
+teacher_args=() spared=${recognizer:+--recognizer names a trained one}
+judge=$recognizer_dir # of words, beside PocketSphinx
 case $teacher in
-  recognizer) teacher_args=(--teacher.path "$recognizer_dir") recognizer_arg=(--recognizer "$recognizer_dir") ;;
-  none) without="--teacher is none" ;;
+  recognizer) teacher_args=(--teacher.path "$recognizer_dir") ;;
+  none) if [[ -z $recognizer ]]; then spared="--teacher is none" judge=; fi ;;
   *) echo "${0##*/}: error: --teacher '$teacher' is neither recognizer nor none" >&2; exit 1 ;;
 esac
 data_args=()
@@ -44,7 +45,7 @@ for option in $data_options; do data_args+=("--$option" "${!option}"); done
 
 scores() { # OPTION…
   for set in $test_sets; do
-    once score --dir "$dir" --set "$set" --train_set "$train_set" --metrics ${teacher_args:+recognizer} codec "$@"
+    once score --dir "$dir" --set "$set" --train_set "$train_set" --metrics ${judge:+recognizer} codec "$@"
   done
 }
 
@@ -53,7 +54,7 @@ stage corpus "Prepare the corpus" --out "data/*/wav.scp data/*" -- \
 stage audio "Resample, one channel a file" --after corpus --out "dump/*/audio" -- \
   prepare_audio "$dedup" --fs "$fs" "${audio_args[@]}"
 stage recognizer "Train the recogniser" --after audio --out exp/recognizer/model.safetensors \
-  --unless "${recognizer:+--recognizer names a trained one}$without" -- \
+  --unless "$spared" -- \
   train recognizer --config "$recognizer_config" --train_data "$train/audio" --valid_data "$valid/audio" \
   --trainer.seed "$seed" "${recognizer_args[@]}"
 stage codec "Train the codec" --after "audio recognizer" --out exp/codec/model.safetensors \
@@ -63,7 +64,7 @@ stage codec "Train the codec" --after "audio recognizer" --out exp/codec/model.s
 stage codes "Codec tokens" --after "audio codec" --out "dump/*/codes" -- \
   each_set --gpu codes --codec "$codec_dir"
 stage score "Scores beside baselines" --after "audio recognizer codec codes" --out "exp/*/scores" -- \
-  scores "${recognizer_arg[@]}" --codec "$codec_dir" "${score_args[@]}"
+  scores ${judge:+--recognizer "$judge"} --codec "$codec_dir" "${score_args[@]}"
 stage report "The page" --after score --out report.html -- \
   once report --dir "$dir" --set "${test_sets%% *}" --codec "$codec_dir" --title "A neural codec"
 run_stages audiolm results --dir "$dir"
