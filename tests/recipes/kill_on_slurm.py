@@ -65,7 +65,8 @@ class Disturber(threading.Thread):
         try:
             while not self.enough.wait(0.02):
                 for member in members(self.work):
-                    meant = self.which.setdefault(member.array, self.moments.randint(1, self.nj))
+                    # Of the first half: should it end before its middle is seen, there is another to kill.
+                    meant = self.which.setdefault(member.array, self.moments.randint(1, max(self.nj // 2, 1)))
                     if member.array in self.drain and member.array not in self.drained:
                         self._drain(member)
                     elif member.array not in {*self.drain, *self.killed} and member.index == meant:
@@ -75,7 +76,11 @@ class Disturber(threading.Thread):
 
     def _kill(self, member: Member) -> None:
         log = self.work / f"log/{member.array}.{member.index}.log"
-        done = self._middle(member, Path(f"{log}.progress"))
+        try:
+            done = self._middle(member, Path(f"{log}.progress"))
+        except ProcessLookupError:  # it has ended first: now the next one is meant
+            self.which[member.array] += 1
+            return
         victim = ("its command", member.command) if len(self.killed) % 2 == 0 else ("Slurm's process", member.process)
         os.kill(victim[1], signal.SIGKILL)
         self.killed[member.array] = f"job {member.index} on {member.node} after '{done}', {victim[0]}"
