@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiolm.codec.balancer import Balancer
-from audiolm.codec.crops import Crops
+from audiolm.codec.crops import Crops, check_data
 from audiolm.codec.discriminators import DiscriminatorConfig, MultiScaleSTFTDiscriminator
 from audiolm.codec.losses import (
     MelLoss,
@@ -27,6 +27,7 @@ from audiolm.nn.conv import folded_state, load_folded_state
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.logs import logger
 from audiolm.train.randomness import Key
+from audiolm.train.sounds import Sounds
 from audiolm.train.system import Batch, System, check_same_tensors, decay_matrices, hidden_kernels
 
 
@@ -52,11 +53,17 @@ class CodecSystemConfig(CodecConfig):
     """A codec and its training.
 
     Attributes:
-        train_dir: data directory to train on.
+        train_dir: data directory to train on, or a list of several.
         valid_dir: data directory to validate on.
+        weights: of several train_dir, one each: their shares of the crops. None: every second of all is equally likely.
         crop: seconds of a training example.
         speech: share of the crops around a moment of `segments`, where there are any.
+        gain: decibels by which a training example is louder, [low, high], drawn evenly. Peaks stay within full scale.
+        loudness: decibels of full scale to bring a training example to before that, likewise: mean power without
+            pauses (audiolm.data.loudness). null: it stays as it is.
+        max_rejected: share of the training recordings that may turn out unreadable: rejected.tsv names them.
         valid_crops: number of crops to validate on, drawn once.
+        samples: of how many of those the resynthesis is kept to listen to, at every validation.
         mel: scales of the mel loss.
         balance: shares of the losses on the output.
         commitment: weight of the commitment loss.
@@ -66,11 +73,16 @@ class CodecSystemConfig(CodecConfig):
         adversarial_start: step at which the codec begins to learn from them, not before they do.
     """
 
-    train_dir: str
+    train_dir: list[str] | str
     valid_dir: str
+    weights: list[float] = field(default_factory=list)
     crop: float = 12.0
     speech: float = 0.0
+    gain: tuple[float, float] = (0.0, 0.0)
+    loudness: tuple[float, float] | None = None
+    max_rejected: float = 0.01
     valid_crops: int = 64
+    samples: int = 4
     mel: MelLossConfig = field(default_factory=MelLossConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     commitment: float = 0.25
@@ -78,6 +90,12 @@ class CodecSystemConfig(CodecConfig):
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     discriminator_start: int = 0
     adversarial_start: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if isinstance(self.train_dir, str):
+            self.train_dir = [self.train_dir]
+        check_data(self.train_dir, self.weights, gain=self.gain, loudness=self.loudness)
 
     @property
     def crop_samples(self) -> int:
@@ -100,6 +118,7 @@ class CodecSystem(System):
 
     def __init__(self, config: CodecSystemConfig):
         super().__init__(config)
+        self.valid_crops: Crops | None = None
         self.codec = Codec(config)
         self.discriminator = MultiScaleSTFTDiscriminator(config.discriminator)
         self.mel = MelLoss(config.sample_rate, config.mel)
@@ -127,7 +146,18 @@ class CodecSystem(System):
 
     def examples(self) -> Crops:
         config = self.config
-        return Crops(config.train_dir, config.crop_samples, config.sample_rate, config.speech, config.quantizer)
+        return self._crops(
+            config.train_dir,
+            weights=config.weights,
+            gain=config.gain,
+            level=config.loudness,
+            exp_dir=self.exp_dir,
+            max_rejected=config.max_rejected,
+        )
+
+    def _crops(self, paths: list[str], **options) -> Crops:
+        config = self.config
+        return Crops(paths, config.crop_samples, config.sample_rate, config.speech, config.quantizer, **options)
 
     def losses(self, batch: Batch, step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         wav = batch["wav"]
@@ -171,10 +201,28 @@ class CodecSystem(System):
 
     def validation_batches(self) -> Iterable[Batch]:
         config = self.config
-        crops = Crops(config.valid_dir, config.crop_samples, config.sample_rate, config.speech, config.quantizer)
         for start in range(0, config.valid_crops, self.VALID_BATCH):
-            keys = range(start, min(start + self.VALID_BATCH, config.valid_crops))
-            yield crops.collate([crops(Key(0, index)) for index in keys])
+            yield self._valid_batch(start, min(start + self.VALID_BATCH, config.valid_crops))
+
+    def _valid_batch(self, first: int, last: int) -> Batch:
+        if self.valid_crops is None:  # kept: reading the tables takes long where they are
+            config = self.config
+            self.valid_crops = self._crops([config.valid_dir], exp_dir=self.exp_dir, max_rejected=config.max_rejected)
+        return self.valid_crops.collate([self.valid_crops(Key(0, index)) for index in range(first, last)])
+
+    def sounds(self) -> Sounds | None:
+        """The first validation crops, and what the codec makes of them with all levels."""
+        count = min(self.config.samples, self.config.valid_crops)
+        if not count:
+            return None
+        wav = self._valid_batch(0, count)["wav"].to(next(self.parameters()).device)
+        draws = Draws(
+            torch.arange(count, device=wav.device),
+            torch.full((count,), self.codec.n_q - 1, device=wav.device),
+            torch.ones(count, dtype=torch.bool, device=wav.device),
+        )
+        made, _ = self.codec(wav, draws)
+        return Sounds(self.config.sample_rate, wav[:, 0], made[:, 0])
 
     def validate(self, batch: Batch) -> dict[str, tuple[Tensor, int]]:
         """``loss``: mel distance with all levels; and the distillation loss where there is a teacher."""

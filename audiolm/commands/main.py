@@ -24,6 +24,7 @@ VERBS = {
     "tokenizer": "train the text tokenizer",
     "text": "write PAD/EPAD text streams at the codec's frame rate",
     "train": "train a recogniser, codec, text LM or audio LM from a config",
+    "curve": "make the reference curve that later trainings are compared with",
     "codes": "turn audio into codec tokens",
     "generate": "continue dialogues, transcribe and speak with a trained audio LM",
     "score": "compute one metric and write scores/<metric>.json",
