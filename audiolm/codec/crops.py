@@ -150,11 +150,9 @@ class Crops(Examples):
         wav = np.zeros((1, self.samples), dtype=np.float32)
         found = self._levelled(self._read(key)[: self.samples], key)
         wav[0, : len(found)] = found
-        levels, rng = self.quantizer.n_q - 1, key.rng("levels")
-        if rng.random() < self.quantizer.dropout:
-            levels = rng.integers(1, levels, endpoint=True)
+        levels = self.quantizer.draw_levels(key.rng("levels"))
         quantized = key.rng("quantized").random() >= self.quantizer.unquantized
-        return {"wav": wav, "index": key.index, "levels": int(levels), "quantized": bool(quantized)}
+        return {"wav": wav, "index": key.index, "levels": levels, "quantized": bool(quantized)}
 
     def _read(self, key: Key) -> np.ndarray:
         source = self.sources[0]
