@@ -7,6 +7,7 @@ import torch.nn.functional as F
 import torchaudio
 from torch import Tensor, nn
 
+from audiolm.codec.ranks import mean_ranks
 from audiolm.codec.stft import power_spectrogram
 
 
@@ -65,7 +66,7 @@ def feature_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
     """Mean over the discriminators' layers of their features' L1 distance, relative to the originals' size (EnCodec,
     eq. 2)."""
     pairs = [pair for scales in zip(real, fake, strict=True) for pair in zip(*scales, strict=True)]
-    return sum(F.l1_loss(f, r.detach()) / r.detach().abs().mean() for r, f in pairs) / len(pairs)
+    return sum(F.l1_loss(f, r.detach()) / mean_ranks(r.detach().abs().mean()) for r, f in pairs) / len(pairs)
 
 
 def pool_teacher(hidden: Tensor, ratio: int) -> Tensor:
