@@ -1,7 +1,7 @@
-"""SEANet: the convolutional encoder and decoder of SoundStream, EnCodec, SpeechTokenizer and Mimi, from samples and back.
+"""SEANet: the convolutional encoder and decoder of SoundStream, EnCodec, SpeechTokenizer and Mimi.
 
-Without normalisation over time (SoundStream, section III-B; EnCodec, section 3.1; Moshi, section 3.3.1). Modules stand in
-the order of the released checkpoints (`layers.0` … of transformers' MimiEncoder and EncodecDecoder).
+Without normalisation over time (SoundStream, section III-B; EnCodec, section 3.1; Moshi, section 3.3.1). Modules stand
+in the order of the released checkpoints (`layers.0` … of transformers' MimiEncoder and EncodecDecoder).
 """
 
 from dataclasses import dataclass, field
@@ -97,7 +97,7 @@ class SeanetBlock(nn.Module):
 
 
 class SeanetEncoder(nn.Module):
-    """Samples [B, 1, T] -> latents [B, dim, ceil(T / hop)]; if causal, latent t depends on samples before (t + 1) * hop."""
+    """Samples [B, 1, T] -> latents [B, dim, ceil(T / hop)]; if causal, latent t is of samples before (t + 1) * hop."""
 
     def __init__(self, config: SeanetConfig, dim: int):
         super().__init__()

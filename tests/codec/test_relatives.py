@@ -1,4 +1,4 @@
-"""Codecs of other papers from the same parts: EnCodec, SoundStream, SpeechTokenizer, DAC; modules against transformers."""
+"""Codecs of other papers from the same parts: EnCodec, SoundStream, SpeechTokenizer, DAC."""
 
 import pytest
 import torch

@@ -43,7 +43,7 @@ def settings(kind: str = "stft") -> dict:
 
 
 def relative(name: str) -> dict:
-    """Fields of a tiny codec like another one's: encodec, soundstream, speechtokenizer or dac. Frames of 320 samples."""
+    """Fields of a tiny encodec, soundstream, speechtokenizer or dac, in frames of 320 samples."""
     shape = {"channels": 4, "ratios": [8, 8, 5]}
     encodec = {"last_kernel_size": 7, "shortcut": "conv", "lstm": 1, "pad_mode": "reflect"}
     kinds = {
