@@ -25,8 +25,8 @@ class SpeechEncoder(nn.Module):
 
     Args:
         model: of transformers.
-        layer: 0 (what enters the first block) … the number of blocks, or mean: of all of these (SpeechTokenizer's
-            teacher; Zhang et al. 2024, section 3.2).
+        layer: 0 (what enters the first block) … the number of blocks (after the norm that follows them, in large
+            models), or mean: of all of these (SpeechTokenizer's teacher; Zhang et al. 2024, section 3.2).
         normalize: scale each waveform to mean 0, variance 1, before the zeros are added.
         sample_rate: Hz.
     """
@@ -54,7 +54,8 @@ class SpeechEncoder(nn.Module):
         left = self.zeros // 2
         wav = F.pad(wav, (left, self.zeros - left + -wav.shape[-1] % self.hop))
         if self.layer == "mean":
-            return torch.stack(self.model(wav, output_hidden_states=True).hidden_states).float().mean(0)
+            output = self.model(wav, output_hidden_states=True)
+            return torch.stack([*output.hidden_states[:-1], output.last_hidden_state]).float().mean(0)
         return self.model(wav).last_hidden_state.float()
 
 
