@@ -24,7 +24,9 @@ def check_data(paths: Sequence[str], weights: Sequence[float], **ranges: tuple[f
     if not paths or len(set(paths)) < len(paths):
         raise AudiolmError(f"train_dir: found {list(paths)}, expected one data directory or more, each once")
     if weights and (len(weights) != len(paths) or not all(0 < weight < np.inf for weight in weights)):
-        raise AudiolmError(f"weights: found {list(weights)}, expected {len(paths)} positive numbers, one a train_dir")
+        raise AudiolmError(
+            f"train_weights: found {list(weights)}, expected {len(paths)} positive numbers, one a train_dir"
+        )
     for name, bounds in ranges.items():
         if bounds is not None and not -np.inf < bounds[0] <= bounds[1] < np.inf:
             raise AudiolmError(f"{name}: found {list(bounds)}, expected decibels [low, high]")

@@ -47,7 +47,7 @@ CODEC = {
     "valid_crops": 2,
     "samples": 1,
     "mel": "{windows: [64, 256], bands: [8, 16]}",
-    "discriminator": "{n_fft: [128], channels: 4, dilations: [1]}",
+    "discriminator": "{stft: {n_fft: [128], channels: 4, dilations: [1]}}",
     "discriminator_start": 5,
     "adversarial_start": 8,
     "optimizers.codec.lr": 2e-4,  # small: Adam's first steps go by signs, of rounding errors too
