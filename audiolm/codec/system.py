@@ -186,9 +186,10 @@ class CodecSystem(System):
                     terms["adversarial"] = adversarial_loss(fake_scores, self.config.adversarial)
                 if "features" in self.weights:
                     terms["features"] = feature_loss(real_features, fake_features, self.config.feature_distance)
-        gradient = self.balancer(terms, judged)
+        through = (output * self.balancer(terms, judged)).sum()  # has the gradient; the value is the weighted sum
+        value = sum(self.weights[name] * loss.detach() for name, loss in terms.items())
         terms["commitment"] = quantized.commitment
-        losses["codec"] = (output * gradient).sum() + self.config.commitment * quantized.commitment
+        losses["codec"] = through - through.detach() + value + self.config.commitment * quantized.commitment
         if quantized.codebook is not None:
             terms["codebook"] = quantized.codebook
             losses["codec"] = losses["codec"] + self.config.codebook * quantized.codebook
