@@ -101,9 +101,6 @@ class Windows:
 class Crops(Examples):
     """Random windows of ``samples`` samples at ``sample_rate``, with what chance decides for the quantizer.
 
-    One thread reads 12 s windows of FLAC files some minutes long a thousand times faster than they last and more (3100 s a
-    second of processor time at 24 kHz, 2800 resampled from 16 kHz; windows of 1 s: 1600 and 1300).
-
     Recordings shorter than a window end in zeros. A window that cannot be read is drawn again, from the same key, so
     that an example is the same whenever it is made.
 
