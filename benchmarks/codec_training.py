@@ -112,6 +112,7 @@ def config(seconds: float) -> CodecSystemConfig:
         causal=False,
         pad_mode="reflect",
     )
+    strides = [[2, 1], [2, 2], [2, 1], [2, 2], [2, 1], [2, 2]]  # espnet's axes are the paper's swapped
     windows = [64, 128, 256, 512, 1024, 2048]
     return CodecSystemConfig(
         train_dir="-",
@@ -129,7 +130,7 @@ def config(seconds: float) -> CodecSystemConfig:
         balancer=False,
         balance=BalanceConfig(mel=45.0, time=1.0, adversarial=1.0, features=2.0),
         adversarial="least_squares",
-        discriminator=DiscriminatorConfig(complex_stft=ComplexStftConfig(), wave=WaveConfig()),
+        discriminator=DiscriminatorConfig(complex_stft=ComplexStftConfig(strides=strides), wave=WaveConfig()),
     )
 
 
