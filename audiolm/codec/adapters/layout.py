@@ -1,0 +1,179 @@
+"""What a foreign layout of codecs must offer, and loading and saving by it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from audiolm.codec.adapters.rules import Rule, Tensors, load_state, save_state
+from audiolm.codec.model import Codec, CodecConfig
+from audiolm.data.files import atomic, temporary
+from audiolm.errors import AudiolmError, first_line
+from audiolm.nn.conv import fold_weight_norm, folded_state
+from audiolm.train.checkpoint import read_tensors, unshared
+from audiolm.train.options import flatten
+from audiolm.train.schema import plain
+from audiolm.train.system import check_same_tensors
+
+# Keys of a codec's config that say how it is trained, not what it computes: other layouts do not hold them.
+TRAINING = ("decay", "dead_after", "dropout", "unquantized", "norm")
+
+
+class Layout:
+    """One foreign layout: its config and its tensors, mapped both ways by tables.
+
+    Class attributes:
+        name: what users call it (``audiolm export --to``).
+        what: it is, in words.
+    """
+
+    name: ClassVar[str]
+    what: ClassVar[str]
+
+    def find(self, path: Path) -> Path | None:
+        """The weights file, where ``path`` (a folder or file) is in this layout; else None."""
+        raise NotImplementedError
+
+    def read_config(self, weights: Path, state: Tensors) -> dict[str, Any]:
+        """Their config that belongs to the weights.
+
+        Raises:
+            AudiolmError: there is none.
+        """
+        raise NotImplementedError
+
+    def load_config(self, theirs: Mapping[str, Any]) -> CodecConfig:
+        """Their config -> ours.
+
+        Raises:
+            AudiolmError: it asks for what our codecs do not do.
+        """
+        raise NotImplementedError
+
+    def save_config(self, config: CodecConfig) -> dict[str, Any]:
+        """Our config -> theirs; what theirs cannot say is left out.
+
+        Raises:
+            AudiolmError: a codec of another kind.
+        """
+        raise NotImplementedError
+
+    def rules(self, config: CodecConfig) -> Sequence[Rule]:
+        """The tensors of a codec of this config, in both layouts."""
+        raise NotImplementedError
+
+    def files(self, out: Path) -> tuple[Path, Path]:
+        """Where in the folder ``out`` weights and config are written."""
+        raise NotImplementedError
+
+    def load(self, weights: Path) -> Codec:
+        """The codec that a weights file holds, in evaluation mode.
+
+        Raises:
+            AudiolmError: damaged files, a config that does not fit our codecs, other tensors than the config says.
+        """
+        found = read_weights(weights)
+        try:
+            config = self.load_config(self.read_config(weights, found))
+            codec = Codec(config)
+            fold_weight_norm(codec)
+            rules, own = self.rules(config), codec.state_dict()
+            check_same_tensors(save_state(rules, own), found)
+            codec.load_state_dict({**own, **load_state(rules, found)})
+        except AudiolmError as error:
+            raise AudiolmError(f"{weights}: {error}") from None
+        return codec.eval()
+
+    def save(self, codec: Codec, out: str | Path) -> tuple[Path, Path]:
+        """Write a codec into the folder ``out``; return weights and config.
+
+        Raises:
+            AudiolmError: the codec does not fit this layout (the first differing keys are told).
+        """
+        config = architecture(codec.config)
+        theirs = self.save_config(config)
+        self._check_round_trip(config, theirs)
+        state = unshared(save_state(self.rules(config), folded_state(codec.cpu())))
+        weights, described = self.files(Path(out))
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            save_file(state, temporary(weights), metadata={"format": "pt"})
+            temporary(weights).replace(weights)
+        except (OSError, SafetensorError) as error:
+            temporary(weights).unlink(missing_ok=True)
+            raise AudiolmError(f"cannot write {weights}: {first_line(error)}; make room and run it again") from None
+        with atomic(described) as file:
+            json.dump(theirs, file, indent=2)
+            file.write("\n")
+        return weights, described
+
+    def _check_round_trip(self, config: CodecConfig, theirs: Mapping[str, Any]) -> None:
+        """Whatever their config cannot say would come back as something else."""
+        back = dict(flatten(plain(self.load_config(theirs))))
+        lost = [
+            f"{key} is {value!r}, there it is {back.get(key)!r}"
+            for key, value in flatten(plain(config))
+            if key.rpartition(".")[2] not in TRAINING and back.get(key) != value
+        ]
+        if lost:
+            more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+            raise AudiolmError(
+                f"this codec does not fit {self.what}: {'; '.join(lost[:3])}{more}; choose another layout"
+            )
+
+
+def architecture(config: CodecConfig) -> CodecConfig:
+    """The codec's own part of a config that may say more (how it is trained)."""
+    return CodecConfig(**{field.name: getattr(config, field.name) for field in fields(CodecConfig)})
+
+
+def read_weights(path: Path) -> Tensors:
+    """Tensors of a safetensors file or of a pickled state dict, of which nothing is run; float32.
+
+    Raises:
+        AudiolmError: damaged, or a pickle that holds more than tensors.
+    """
+    if path.suffix == ".safetensors":
+        state = read_tensors(path)
+    else:
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # pickle's, zip's and torch's own, by the kind of damage
+            raise AudiolmError(
+                f"cannot read {path}: {first_line(error)}; only plain tensors are read from a pickle, nothing is run: "
+                "name a safetensors file"
+            ) from None
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        AudiolmError: missing or malformed.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AudiolmError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise AudiolmError(f"{path} is not JSON: {first_line(error)}") from None
+    if not isinstance(found, dict):
+        raise AudiolmError(f"{path} holds no JSON object, expected a model's config")
+    return found
+
+
+def check_fixed(theirs: Mapping[str, Any], fixed: Mapping[str, Any], what: str) -> None:
+    """Keys that our codecs can have one value of only; a missing one has that value.
+
+    Raises:
+        AudiolmError: another value.
+    """
+    for key, value in fixed.items():
+        if theirs.get(key, value) != value:
+            raise AudiolmError(f"{what} with {key} {theirs[key]!r} is not supported, expected {value!r}")
