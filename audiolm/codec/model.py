@@ -178,12 +178,31 @@ class Codec(nn.Module):
 
     @torch.inference_mode()
     def encode(self, wav: Tensor) -> Tensor:
-        """Samples [B, 1, T] -> codes int64 [B, n_q, ceil(T / frame_size)]; the last frame is filled up."""
+        """Samples [B, 1, T] -> codes int64 [B, n_q, ceil(T / frame_size)]; the last frame is filled up.
+
+        Raises:
+            AudiolmError: another shape, no samples, NaN or infinite samples.
+        """
+        if wav.ndim != 3 or wav.shape[1] != 1 or wav.numel() == 0:
+            raise AudiolmError(
+                f"samples of shape {list(wav.shape)}, expected [batch, 1, samples], at least one of them"
+            )
+        if not wav.isfinite().all():
+            raise AudiolmError("NaN or infinite samples, expected numbers in -1 … 1; mend the audio")
         return self.quantizer.encode(self.to_latents(wav))
 
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes [B, K, F] of the first K <= n_q levels -> samples [B, 1, F * frame_size]."""
+        """Codes [B, K, F] of the first K <= n_q levels -> samples [B, 1, F * frame_size].
+
+        Raises:
+            AudiolmError: another shape, no codes, more levels than there are, codes that no codebook has.
+        """
+        if codes.ndim != 3 or codes.is_floating_point() or codes.numel() == 0:
+            raise AudiolmError(
+                f"codes of shape {list(codes.shape)} and {codes.dtype}, expected integers [batch, levels, frames], at "
+                "least one of them"
+            )
         if codes.shape[1] > self.n_q or codes.min() < 0 or codes.max() >= self.config.quantizer.codebook_size:
             raise AudiolmError(
                 f"codes of {codes.shape[1]} levels with values {int(codes.min())} … {int(codes.max())}; this codec has "
@@ -198,7 +217,7 @@ class Codec(nn.Module):
 
     def to_latents(self, wav: Tensor) -> Tensor:
         """[B, 1, T] -> [B, dim, ceil(T / frame_size)], before quantization."""
-        if self.causal:  # others fill up every layer's last window as they pad it
+        if self.causal or self.config.encoder.dac:  # EnCodec's layers fill up their last windows themselves
             wav = F.pad(wav, (0, -wav.shape[-1] % self.frame_size))
         latents = _over_time(self.encoder_transformer, self.encoder(wav))
         return latents if self.downsample is None else self.downsample(latents)

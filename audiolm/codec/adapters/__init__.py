@@ -4,9 +4,11 @@ from pathlib import Path
 
 from audiolm.codec.adapters.layout import Layout
 from audiolm.codec.adapters.moshi_mimi import MoshiMimi
+from audiolm.codec.adapters.transformers_dac import TransformersDac
+from audiolm.codec.adapters.transformers_encodec import TransformersEncodec
 from audiolm.codec.adapters.transformers_mimi import TransformersMimi
 
-LAYOUTS: tuple[Layout, ...] = (TransformersMimi(), MoshiMimi())
+LAYOUTS: tuple[Layout, ...] = (TransformersMimi(), TransformersEncodec(), TransformersDac(), MoshiMimi())
 
 
 def find_layout(path: Path) -> tuple[Layout, Path] | None:

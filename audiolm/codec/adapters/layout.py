@@ -21,7 +21,7 @@ from audiolm.train.schema import plain
 from audiolm.train.system import check_same_tensors
 
 # Keys of a codec's config that say how it is trained, not what it computes: other layouts do not hold them.
-TRAINING = ("decay", "dead_after", "dropout", "unquantized", "norm")
+TRAINING = ("decay", "dead_after", "dropout", "dropout_levels", "unquantized", "norm")
 
 
 class Layout:
@@ -67,6 +67,10 @@ class Layout:
         """The tensors of a codec of this config, in both layouts."""
         raise NotImplementedError
 
+    def rename(self, name: str) -> str:
+        """A tensor's name in the layout's present form, from one that older files use."""
+        return name
+
     def files(self, out: Path) -> tuple[Path, Path]:
         """Where in the folder ``out`` weights and config are written."""
         raise NotImplementedError
@@ -77,11 +81,13 @@ class Layout:
         Raises:
             AudiolmError: damaged files, a config that does not fit our codecs, other tensors than the config says.
         """
-        found = read_weights(weights)
+        found = {self.rename(name): tensor for name, tensor in read_weights(weights).items()}
         try:
             config = self.load_config(self.read_config(weights, found))
             codec = Codec(config)
             fold_weight_norm(codec)
+            for codebook in codec.quantizer.codebooks():
+                codebook.initialized.fill_(1)
             rules, own = self.rules(config), codec.state_dict()
             check_same_tensors(save_state(rules, own), found)
             codec.load_state_dict({**own, **load_state(rules, found)})
@@ -114,11 +120,11 @@ class Layout:
 
     def _check_round_trip(self, config: CodecConfig, theirs: Mapping[str, Any]) -> None:
         """Whatever their config cannot say would come back as something else."""
-        back = dict(flatten(plain(self.load_config(theirs))))
+        ours, back = (dict(flatten(plain(each))) for each in (config, self.load_config(theirs)))
         lost = [
-            f"{key} is {value!r}, there it is {back.get(key)!r}"
-            for key, value in flatten(plain(config))
-            if key.rpartition(".")[2] not in TRAINING and back.get(key) != value
+            f"{key} is {ours.get(key)!r}, there it is {back.get(key)!r}"
+            for key in {**ours, **back}
+            if key.rpartition(".")[2] not in TRAINING and ours.get(key) != back.get(key)
         ]
         if lost:
             more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
@@ -177,3 +183,22 @@ def check_fixed(theirs: Mapping[str, Any], fixed: Mapping[str, Any], what: str) 
     for key, value in fixed.items():
         if theirs.get(key, value) != value:
             raise AudiolmError(f"{what} with {key} {theirs[key]!r} is not supported, expected {value!r}")
+
+
+def check_parts(config: CodecConfig, what: str) -> None:
+    """Mimi's layouts: SEANet's convolutions, a transformer on either side, a semantic codebook beside the others.
+
+    Raises:
+        AudiolmError: another kind of codec.
+    """
+    found = {
+        "encoder": config.encoder.seanet,
+        "encoder_transformer": config.encoder_transformer,
+        "quantizer.split": config.quantizer.split,
+        "quantizer.codebook_dim": config.quantizer.codebook_dim,
+    }
+    if other := [key for key, part in found.items() if not part]:
+        raise AudiolmError(
+            f"{what} has SEANet's convolutions, two transformers and a split quantizer with projections; this codec "
+            f"has another {other[0]}: choose another layout"
+        )

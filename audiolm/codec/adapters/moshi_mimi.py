@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from audiolm.codec.adapters.layout import Layout, check_fixed, read_json
+from audiolm.codec.adapters.layout import Layout, check_fixed, check_parts, read_json
 from audiolm.codec.adapters.rules import Rule, Tensors
 from audiolm.codec.model import CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import QuantizerConfig
@@ -119,15 +119,10 @@ class MoshiMimi(Layout):
             raise AudiolmError(f"{self.what}: its config has no key {error}") from None
 
     def save_config(self, config: CodecConfig) -> dict[str, Any]:
+        check_parts(config, self.what)
         seanet, transformer = config.encoder.seanet, config.encoder_transformer
-        if seanet is None:
-            raise AudiolmError(
-                f"{self.what} is made of SEANet's convolutions, this codec is not; choose another layout"
-            )
-        if config.frame_size == config.hop:
-            raise AudiolmError(
-                f"{self.what} has no convolution between steps and frames of the same rate, this codec has"
-            )
+        if config.quantizer.codebook_dim == config.dim:
+            raise AudiolmError(f"{self.what} has projections also where codebook_dim is dim ({config.dim}): change one")
         rope = transformer.rope_base
         positions = {"positional_embedding": "rope", "max_period": rope} if rope else {"positional_embedding": "none"}
         return {

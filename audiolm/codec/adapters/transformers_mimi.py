@@ -6,13 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audiolm.codec.adapters.layout import check_fixed
+from audiolm.codec.adapters.layout import check_fixed, check_parts
 from audiolm.codec.adapters.rules import Rule
 from audiolm.codec.adapters.transformers_folder import TransformersFolder, named, picked
 from audiolm.codec.model import CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig
-from audiolm.errors import AudiolmError
 from audiolm.nn.transformer import TransformerConfig
 
 # Their key -> (field of ours, their default).
@@ -94,15 +93,8 @@ class TransformersMimi(TransformersFolder):
         )
 
     def save_config(self, config: CodecConfig) -> dict[str, Any]:
+        check_parts(config, self.what)
         seanet, transformer, quantizer = config.encoder.seanet, config.encoder_transformer, config.quantizer
-        if seanet is None:
-            raise AudiolmError(
-                f"{self.what} is made of SEANet's convolutions, this codec is not; choose another layout"
-            )
-        if quantizer.codebook_dim == config.dim:
-            raise AudiolmError(
-                f"{self.what} has no projection where codebook_dim is dim ({config.dim}), this codec has"
-            )
         heads = transformer.kv_heads or transformer.heads
         return {
             **self.header(),
