@@ -1,7 +1,7 @@
-"""Many recordings to codes: batches of like lengths, long recordings in windows, and the codes of each as if alone."""
+"""Many recordings to codes and back: batches of like lengths, long recordings in windows, and each as if alone."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +77,32 @@ def encode_each(codec: Codec, data: DataDir, recos: list[str]) -> Iterator[tuple
                     yield window.reco, np.concatenate([part for _, part in sorted(found.items())])
 
 
+def decode_each(
+    codec: Codec, frames: Mapping[str, int], read: Callable[[str, int, int], np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield every recording once: its samples float32 [F * frame_size]; the counterpart of `encode_each`.
+
+    Args:
+        frames: recording -> F.
+        read: (recording, begin, end) -> the codes of these frames, integers [end - begin, K] of the first K levels.
+
+    Raises:
+        AudiolmError: codes that this codec does not have.
+    """
+    step, past = round(WINDOW * codec.frame_rate), codec.decoder_past
+    windows = [window for reco, count in frames.items() for window in cut_frames(reco, count, past, step)]
+    left = Counter(window.reco for window in windows)
+    parts: dict[str, dict[int, np.ndarray]] = {reco: {} for reco in left}
+    for group in progress(list(batches(windows, round(BATCH * codec.frame_rate))), desc="audio"):
+        codes = [read(window.reco, window.begin, window.end) for window in group]
+        for window, wav in zip(group, decode_batch(codec, codes), strict=True):
+            parts[window.reco][window.begin] = wav[(window.keep - window.begin) * codec.frame_size :]
+            left[window.reco] -= 1
+            if left[window.reco] == 0:
+                found = parts.pop(window.reco)
+                yield window.reco, np.concatenate([part for _, part in sorted(found.items())])
+
+
 def cut(reco: str, duration: float, codec: Codec, seconds: float = WINDOW) -> list[Window]:
     """Windows of at most ``seconds`` (the past that is read again beside) that cover ``duration`` seconds.
 
@@ -86,11 +112,15 @@ def cut(reco: str, duration: float, codec: Codec, seconds: float = WINDOW) -> li
     frames = -(-round(duration * codec.sample_rate) // codec.frame_size)
     if frames == 0:
         raise AudiolmError(f"'{reco}' lasts {duration:g} s, not one sample at {codec.sample_rate} Hz; leave it out")
-    if codec.past is None:
+    return cut_frames(reco, frames, codec.past, round(seconds * codec.frame_rate))
+
+
+def cut_frames(reco: str, frames: int, past: int | None, step: int) -> list[Window]:
+    """Windows of at most ``step`` frames and the ``past`` before them; None: one of all frames."""
+    if past is None:
         return [Window(reco, 0, 0, frames, last=True)]
-    step = round(seconds * codec.frame_rate)
     return [
-        Window(reco, max(0, keep - codec.past), keep, min(keep + step, frames), last=keep + step >= frames)
+        Window(reco, max(0, keep - past), keep, min(keep + step, frames), last=keep + step >= frames)
         for keep in range(0, frames, step)
     ]
 
@@ -114,16 +144,31 @@ def encode_batch(codec: Codec, waves: list[np.ndarray]) -> list[np.ndarray]:
     """
     if not waves:
         return []
-    if not codec.causal and len(lengths := {len(wave) for wave in waves}) > 1:
-        codes = {}
-        for length in lengths:
-            places = [place for place, wave in enumerate(waves) if len(wave) == length]
-            codes |= zip(places, encode_batch(codec, [waves[place] for place in places]), strict=True)
-        return [codes[place] for place in range(len(waves))]
+    if not codec.causal and len({len(wave) for wave in waves}) > 1:
+        return _by_length(waves, lambda equal: encode_batch(codec, equal))
     device = next(codec.parameters()).device
     padded = pad_sequence([torch.from_numpy(wave) for wave in waves], batch_first=True)
     codes = codec.encode(padded[:, None].to(device)).transpose(1, 2).cpu().numpy()
     return [row[: -(-len(wave) // codec.frame_size)] for row, wave in zip(codes, waves, strict=True)]
+
+
+def decode_batch(codec: Codec, codes: list[np.ndarray]) -> list[np.ndarray]:
+    """Codes [F_i, K] -> samples float32 [F_i * frame_size] of each; together as in `encode_batch`."""
+    if not codec.causal and len({len(each) for each in codes}) > 1:
+        return _by_length(codes, lambda equal: decode_batch(codec, equal))
+    device = next(codec.parameters()).device
+    padded = pad_sequence([torch.from_numpy(each.astype(np.int64)) for each in codes], batch_first=True)
+    wavs = codec.decode(padded.transpose(1, 2).to(device))[:, 0].cpu().numpy()
+    return [wav[: len(each) * codec.frame_size] for wav, each in zip(wavs, codes, strict=True)]
+
+
+def _by_length(items: list[np.ndarray], work: Callable[[list[np.ndarray]], list[np.ndarray]]) -> list[np.ndarray]:
+    """``work`` done on the items of each length by themselves."""
+    results = {}
+    for length in {len(item) for item in items}:
+        places = [place for place, item in enumerate(items) if len(item) == length]
+        results |= zip(places, work([items[place] for place in places]), strict=True)
+    return [results[place] for place in range(len(items))]
 
 
 def _read(codec: Codec, data: DataDir, window: Window) -> np.ndarray:

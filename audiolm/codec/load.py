@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from audiolm.codec.adapters import find_layout
+from audiolm.codec.adapters import find_layout, layout_for
 from audiolm.codec.adapters.layout import Layout, architecture
 from audiolm.codec.model import Codec
 from audiolm.errors import AudiolmError
@@ -44,7 +44,28 @@ def codec_checksum(name: str | Path) -> str:
     return checkpoint.checksum(path) if layout is None else checkpoint.file_checksum(path)
 
 
-def save_codec(codec: Codec, out: str | Path) -> None:
+def export_codec(
+    name: str | Path, out: str | Path, to: str | None = None, levels: int | None = None
+) -> tuple[Path, ...]:
+    """Write a codec into the folder ``out`` and return the files.
+
+    Args:
+        name: see `load_codec`.
+        to: a layout's name, "transformers" or "moshi"; None: ours.
+        levels: the first levels only; None: all.
+
+    Raises:
+        AudiolmError: as `load_codec`; the codec does not fit the layout; ``out`` is what it is read from.
+    """
+    codec = load_codec(name)
+    if Path(out).resolve() == Path(name).resolve():
+        raise AudiolmError(f"{out} is where the codec is read from; name another --out")
+    if levels is not None:
+        codec = first_levels(codec, levels)
+    return save_codec(codec, out) if to is None else layout_for(codec.config, to).save(codec, out)
+
+
+def save_codec(codec: Codec, out: str | Path) -> tuple[Path, Path]:
     """Write a codec as an experiment of ours: what every verb takes, and what training can start from (``--init``)."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -52,6 +73,7 @@ def save_codec(codec: Codec, out: str | Path) -> None:
     write_yaml(out / "config.yaml", settings)
     write_yaml(out / "config.yaml", read_config([out / "config.yaml"]).complete)
     checkpoint.write_model(out, folded_state(codec))
+    return out / checkpoint.MODEL, out / "config.yaml"
 
 
 def first_levels(codec: Codec, levels: int) -> Codec:

@@ -1,6 +1,8 @@
 """A neural codec composed from a config: encoder, transformer, quantizer, transformer, decoder."""
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
+from math import ceil
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +12,7 @@ from audiolm.codec.dac import DacConfig, DacDecoder, DacEncoder
 from audiolm.codec.quantize import Draws, Quantized, QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig, SeanetDecoder, SeanetEncoder
 from audiolm.codec.spectral import SpectralConfig, SpectralDecoder, SpectralEncoder
+from audiolm.codec.stft import CausalSTFT
 from audiolm.errors import AudiolmError
 from audiolm.nn.conv import PaddedConv1d, PaddedConvTranspose1d, SkippedLSTM
 from audiolm.nn.transformer import Transformer, TransformerConfig
@@ -228,7 +231,7 @@ class Codec(nn.Module):
             latents = self.upsample(latents)
         return self.decoder(_over_time(self.decoder_transformer, latents))
 
-    @property
+    @cached_property
     def past(self) -> int | None:
         """Frames before a frame that can bear on its codes: a window that begins so much earlier gives the same.
 
@@ -246,6 +249,27 @@ class Codec(nn.Module):
             transformer = self.config.encoder_transformer
             steps += transformer.layers * (transformer.context - 1)
         return -(-(samples + steps * self.config.hop) // self.frame_size)
+
+    @cached_property
+    def decoder_past(self) -> int | None:
+        """Frames before a frame that can bear on its samples; None as for `past`."""
+        if not self.causal or any(isinstance(part, SkippedLSTM) for part in self.decoder.modules()):
+            return None
+        frames, rate = 0.0, self.frame_size // self.config.hop  # steps a frame
+        if self.upsample is not None:
+            frames += self.upsample.past
+        if self.decoder_transformer is not None:
+            transformer = self.config.decoder_transformer
+            frames += transformer.layers * (transformer.context - 1) / rate
+        for layer in self.decoder.modules():
+            if isinstance(layer, PaddedConv1d):
+                frames += layer.padding / rate
+            elif isinstance(layer, PaddedConvTranspose1d):
+                frames += layer.past / rate
+                rate *= layer.stride
+            elif isinstance(layer, CausalSTFT):
+                frames += (layer.n_fft // layer.hop - 1) / rate
+        return ceil(frames)
 
 
 def _transformer(config: TransformerConfig | None) -> Transformer | None:

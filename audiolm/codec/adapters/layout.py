@@ -35,6 +35,10 @@ class Layout:
     name: ClassVar[str]
     what: ClassVar[str]
 
+    def suits(self, config: CodecConfig) -> bool:
+        """Whether codecs of this kind are what the layout is for; `save` says whether one fits."""
+        raise NotImplementedError
+
     def find(self, path: Path) -> Path | None:
         """The weights file, where ``path`` (a folder or file) is in this layout; else None."""
         raise NotImplementedError
@@ -192,7 +196,6 @@ def check_parts(config: CodecConfig, what: str) -> None:
         AudiolmError: another kind of codec.
     """
     found = {
-        "encoder": config.encoder.seanet,
         "encoder_transformer": config.encoder_transformer,
         "quantizer.split": config.quantizer.split,
         "quantizer.codebook_dim": config.quantizer.codebook_dim,

@@ -28,6 +28,17 @@ CONFIG = "mimi_config.json"
 SIGN = "quantizer.rvq_first.input_proj.weight"  # a tensor that no other layout has
 LEVEL = "quantizer.rvq_rest.vq.layers.{}._codebook.embedding_sum"
 
+# Endings of names that moshi loads or keeps in memory -> those of the released file.
+ALSO = {
+    "self_attn.in_projs.0.weight": "self_attn.in_proj_weight",
+    "self_attn.in_proj.weight": "self_attn.in_proj_weight",
+    "self_attn.out_projs.0.weight": "self_attn.out_proj.weight",
+    "_codebook.inited": "_codebook._initialized",
+    "_codebook.cluster_size": "_codebook.cluster_usage",
+    "_codebook.embed_sum": "_codebook.embedding_sum",
+    "_codebook.embed_avg": "_codebook.embedding_sum",
+}
+
 # Their key -> field of ours, a section of moshi's config at a time.
 SEANET = {
     "n_filters": "channels",
@@ -68,6 +79,9 @@ class MoshiMimi(Layout):
     name = "moshi"
     what = "moshi's MimiModel"
 
+    def suits(self, config: CodecConfig) -> bool:
+        return config.encoder.seanet is not None
+
     def find(self, path: Path) -> Path | None:
         files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
         return next((file for file in files if file.suffix == ".safetensors" and _has(file, SIGN)), None)
@@ -79,6 +93,12 @@ class MoshiMimi(Layout):
         paper = self.save_config(PAPER)
         paper["quantizer"]["n_q"] = 1 + sum(LEVEL.format(level) in state for level in range(len(state)))
         return paper
+
+    def rename(self, name: str) -> str:
+        for other, present in ALSO.items():
+            if name.endswith(other):
+                return name.removesuffix(other) + present
+        return name
 
     def load_config(self, theirs: Mapping[str, Any]) -> CodecConfig:
         sections = {name: theirs.get(name) for name in ("seanet", "transformer", "quantizer")}

@@ -29,6 +29,9 @@ class TransformersDac(TransformersFolder):
     architecture = "DacModel"
     extractor = "DacFeatureExtractor"
 
+    def suits(self, config: CodecConfig) -> bool:
+        return config.encoder.dac is not None and config.decoder.dac is not None
+
     def load_config(self, theirs: Mapping[str, Any]) -> CodecConfig:
         rate = theirs.get("sampling_rate", 16000)
         channels, width = theirs.get("encoder_hidden_size", 64), theirs.get("decoder_hidden_size", 1536)
@@ -51,8 +54,6 @@ class TransformersDac(TransformersFolder):
 
     def save_config(self, config: CodecConfig) -> dict[str, Any]:
         encoder, decoder = config.encoder.dac, config.decoder.dac
-        if encoder is None or decoder is None:
-            raise AudiolmError(f"{self.what} is made of DAC's convolutions, this codec is not; choose another layout")
         return {
             **self.header(),
             **named(config.quantizer, QUANTIZER),

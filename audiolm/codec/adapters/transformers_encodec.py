@@ -51,6 +51,9 @@ class TransformersEncodec(TransformersFolder):
     architecture = "EncodecModel"
     extractor = "EncodecFeatureExtractor"
 
+    def suits(self, config: CodecConfig) -> bool:
+        return config.encoder.seanet is not None and config.encoder_transformer is None
+
     def load_config(self, theirs: Mapping[str, Any]) -> CodecConfig:
         codec = picked(theirs, CODEC)
         size = theirs.get("codebook_size", 1024)
@@ -78,8 +81,8 @@ class TransformersEncodec(TransformersFolder):
 
     def save_config(self, config: CodecConfig) -> dict[str, Any]:
         seanet, quantizer = config.encoder.seanet, config.quantizer
-        if seanet is None or not seanet.lstm:
-            raise AudiolmError(f"{self.what} is made of SEANet with an LSTM, this codec is not; choose another layout")
+        if not seanet.lstm:
+            raise AudiolmError(f"{self.what} has LSTMs, this codec has none; choose another layout")
         counts = quantizer.dropout_levels or [2**power for power in range(quantizer.n_q.bit_length())]
         levels = sorted({*counts, quantizer.n_q})
         rate = _level_rate(config.sample_rate, seanet, quantizer.codebook_size)

@@ -61,6 +61,9 @@ class TransformersMimi(TransformersFolder):
     architecture = "MimiModel"
     extractor = "EncodecFeatureExtractor"
 
+    def suits(self, config: CodecConfig) -> bool:
+        return config.encoder.seanet is not None and config.encoder_transformer is not None
+
     def load_config(self, theirs: Mapping[str, Any]) -> CodecConfig:
         rope = theirs.get("rope_parameters") or {"rope_theta": theirs.get("rope_theta", 10000.0)}
         codec, transformer = picked(theirs, CODEC), picked(theirs, TRANSFORMER)
