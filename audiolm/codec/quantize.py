@@ -222,7 +222,7 @@ class FactorisedLevel(VectorQuantizer):
 
 
 class FactorisedQuantizer(Quantizer):
-    """Residuals in the latents' own channels, each level's entries in few of its own (Kumar et al. 2023, section 3.2)."""
+    """Residuals in the latents' channels, each level's entries in few of its own (Kumar et al. 2023, section 3.2)."""
 
     def __init__(self, config: QuantizerConfig, dim: int, n_q: int, seed: int, norm: Norm):
         super().__init__()

@@ -1,7 +1,7 @@
-"""SEANet: the convolutional encoder and decoder of SoundStream, EnCodec, SpeechTokenizer and Mimi, from samples and back.
+"""SEANet: the convolutional encoder and decoder of SoundStream, EnCodec, SpeechTokenizer and Mimi.
 
-Without normalisation over time (SoundStream, section III-B; EnCodec, section 3.1; Moshi, section 3.3.1). Modules stand in
-the order of the released checkpoints (`layers.0` … of transformers' MimiEncoder and EncodecDecoder).
+Without normalisation over time (SoundStream, section III-B; EnCodec, section 3.1; Moshi, section 3.3.1). Modules stand
+in the order of the released checkpoints (`layers.0` … of transformers' MimiEncoder and EncodecDecoder).
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from audiolm.errors import AudiolmError
 from audiolm.nn.conv import Norm, PaddedConv1d, PaddedConvTranspose1d, PadMode, SkippedLSTM
 
 
@@ -50,6 +51,10 @@ class SeanetConfig:
     pad_mode: PadMode = "constant"
     norm: Norm = "weight_norm"
 
+    def __post_init__(self):
+        if self.bidirectional and not self.lstm:
+            raise AudiolmError("bidirectional is true and lstm 0: there is no LSTM to run in both directions; set lstm")
+
     @property
     def hop(self) -> int:
         """Samples of one output frame."""
@@ -68,9 +73,9 @@ class SeanetConfig:
         """The residual blocks beside a stride."""
         return [SeanetBlock(self, channels, self.dilation_base**j) for j in range(self.residual_layers)]
 
-    def memory(self, channels: int) -> list[nn.Module]:
+    def memory(self, channels: int, bidirectional: bool) -> list[nn.Module]:
         """The LSTM, if there is one."""
-        return [SkippedLSTM(channels, self.lstm, self.bidirectional)] if self.lstm else []
+        return [SkippedLSTM(channels, self.lstm, bidirectional)] if self.lstm else []
 
 
 class SeanetBlock(nn.Module):
@@ -92,7 +97,7 @@ class SeanetBlock(nn.Module):
 
 
 class SeanetEncoder(nn.Module):
-    """Samples [B, 1, T] -> latents [B, dim, ceil(T / hop)]; if causal, latent t depends on samples before (t + 1) * hop."""
+    """Samples [B, 1, T] -> latents [B, dim, ceil(T / hop)]; if causal, latent t is of samples before (t + 1) * hop."""
 
     def __init__(self, config: SeanetConfig, dim: int):
         super().__init__()
@@ -103,7 +108,7 @@ class SeanetEncoder(nn.Module):
             layers += config.blocks(channels)
             layers += [nn.ELU(), config.conv(channels, channels * 2, ratio * 2, stride=ratio)]
             channels *= 2
-        layers += config.memory(channels)
+        layers += config.memory(channels, config.bidirectional)
         if config.bidirectional:
             channels *= 2
         layers += [nn.ELU(), config.conv(channels, dim, config.last_kernel_size)]
@@ -124,7 +129,7 @@ class SeanetDecoder(nn.Module):
         upsample = partial(PaddedConvTranspose1d, norm=config.norm, causal=config.causal)
         channels = config.channels * 2 ** len(config.ratios)
         layers: list[nn.Module] = [config.conv(dim, channels, config.kernel_size)]
-        layers += config.memory(channels)
+        layers += config.memory(channels, bidirectional=False)
         for ratio in config.ratios:
             layers += [nn.ELU(), upsample(channels, channels // 2, ratio * 2, stride=ratio)]
             channels //= 2

@@ -2,8 +2,8 @@
 
 A convolution of stride ``s`` turns T steps into ceil(T / s); its transpose turns T into T * s. Causal ones see no later
 input: frame ``t`` of the first ends at input step ``(t + 1) * s``; step ``t`` of the second comes from frames up to
-``t // s``: a chain of them neither looks ahead nor shifts time (EnCodec, section 3.1.1; Moshi, section 3.3.1). Others see
-as much before as after.
+``t // s``: a chain of them neither looks ahead nor shifts time (EnCodec, section 3.1.1; Moshi, section 3.3.1). Others
+see as much before as after.
 """
 
 from collections.abc import Mapping
@@ -92,7 +92,7 @@ class PaddedConvTranspose1d(nn.Module):
 
 
 class SkippedLSTM(nn.Module):
-    """``x + lstm(x)``: [B, C, T] -> [B, C, T] (EnCodec, section 3.1); in both directions, ``[x, x] + lstm(x)`` of 2 C."""
+    """``x + lstm(x)``: [B, C, T] -> [B, C, T] (EnCodec, section 3.1); in both directions ``[x, x] + lstm(x)``."""
 
     def __init__(self, channels: int, layers: int, bidirectional: bool = False):
         super().__init__()

@@ -8,6 +8,7 @@ from tiny_codecs import settings
 
 from audiolm.codec.crops import Crops
 from audiolm.codec.discriminators import DiscriminatorConfig
+from audiolm.codec.discriminators.spectral import StftConfig
 from audiolm.codec.losses import MelLossConfig
 from audiolm.codec.quantize import QuantizerConfig
 from audiolm.codec.system import CodecSystem, CodecSystemConfig
@@ -39,7 +40,7 @@ def config(data_dir, kind="stft", **options):
         crop=0.64,
         valid_crops=3,
         mel=MelLossConfig(windows=[64, 256], bands=[8, 16]),
-        discriminator=DiscriminatorConfig(n_fft=[128], channels=4, dilations=[1]),
+        discriminator=DiscriminatorConfig(stft=StftConfig(n_fft=[128], channels=4, dilations=[1])),
         **options,
     )
 

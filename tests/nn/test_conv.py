@@ -5,7 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiolm.nn.conv import PaddedConv1d, PaddedConvTranspose1d, fold_weight_norm, folded_state, load_folded_state
+from audiolm.nn.conv import (
+    PaddedConv1d,
+    PaddedConvTranspose1d,
+    SkippedLSTM,
+    fold_weight_norm,
+    folded_state,
+    load_folded_state,
+)
 
 
 @settings(max_examples=30, deadline=None)
@@ -49,6 +56,33 @@ def test_convolution_by_hand():
     assert conv(torch.tensor([[[1.0, 2.0, 3.0]]])).tolist() == [[[210.0, 32.0]]]
     conv.pad_mode = "replicate"  # 1 1 2 | 2 3 3
     assert conv(torch.tensor([[[1.0, 2.0, 3.0]]])).tolist() == [[[211.0, 332.0]]]
+
+
+def test_convolution_that_looks_ahead_by_hand():
+    conv = PaddedConv1d(1, 1, 4, bias=False, causal=False)  # two steps before, one after
+    conv.conv.weight.data = torch.tensor([[[1.0, 10.0, 100.0, 1000.0]]])
+    assert conv(torch.tensor([[[1.0, 2.0, 3.0]]])).tolist() == [[[2100.0, 3210.0, 321.0]]]
+    conv.pad_mode = "reflect"  # 3 2 | 1 2 3 | 2
+    assert conv(torch.tensor([[[1.0, 2.0, 3.0]]])).tolist() == [[[2123.0, 3212.0, 2321.0]]]
+    # too short to be reflected: 1 0 is, to 0 0 1 0, and what was added is cut off again
+    assert conv(torch.tensor([[[1.0]]])).tolist() == [[[100.0]]]
+
+
+def test_transposed_convolution_that_looks_ahead_by_hand():
+    conv = PaddedConvTranspose1d(1, 1, 5, stride=2, bias=False, causal=False)  # two of three steps cut in front
+    conv.conv.weight.data = torch.tensor([[[1.0, 2.0, 3.0, 4.0, 5.0]]])
+    assert conv(torch.tensor([[[1.0, 10.0]]])).tolist() == [[[13.0, 24.0, 35.0, 40.0]]]
+
+
+def test_lstm_adds_to_its_input():
+    for both in (False, True):
+        lstm = SkippedLSTM(3, 2, bidirectional=both)
+        x = torch.randn(2, 3, 5)
+        y = lstm(x)
+        assert y.shape == (2, 6 if both else 3, 5)
+        for parameter in lstm.parameters():
+            parameter.data.zero_()
+        assert torch.equal(lstm(x), torch.cat([x, x], dim=1) if both else x)
 
 
 def test_transposed_convolution_by_hand():
