@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch import Tensor
 
 from audiolm.codec.adapters.rules import Rule, Tensors, load_state, save_state
 from audiolm.codec.model import Codec, CodecConfig
@@ -88,13 +89,13 @@ class Layout:
         found = {self.rename(name): tensor for name, tensor in read_weights(weights).items()}
         try:
             config = self.load_config(self.read_config(weights, found))
-            codec = Codec(config)
-            fold_weight_norm(codec)
-            for codebook in codec.quantizer.codebooks():
-                codebook.initialized.fill_(1)
+            with torch.device("meta"):  # only shapes: random weights would take longer than reading the file
+                codec = Codec(config)
+                fold_weight_norm(codec)
             rules, own = self.rules(config), codec.state_dict()
             check_same_tensors(save_state(rules, own), found)
-            codec.load_state_dict({**own, **load_state(rules, found)})
+            state = {name: _unused(name, tensor) for name, tensor in own.items()} | load_state(rules, found)
+            codec.load_state_dict(state, assign=True)
         except AudiolmError as error:
             raise AudiolmError(f"{weights}: {error}") from None
         return codec.eval()
@@ -135,6 +136,12 @@ class Layout:
             raise AudiolmError(
                 f"this codec does not fit {self.what}: {'; '.join(lost[:3])}{more}; choose another layout"
             )
+
+
+def _unused(name: str, tensor: Tensor) -> Tensor:
+    """What a codebook that has been started begins to count from, where a layout does not keep it."""
+    one = name.endswith(("initialized", "cluster_usage"))
+    return (torch.ones if one else torch.zeros)(tensor.shape, dtype=tensor.dtype)
 
 
 def architecture(config: CodecConfig) -> CodecConfig:
