@@ -100,7 +100,7 @@ def _locate(name: str | Path) -> tuple[Layout | None, Path]:
     if (path / "config.yaml").is_file():
         return None, path
     if not path.exists():
-        from audiolm.annotate.hub import find_weights
+        from audiolm.encoders.hub import find_weights
 
         try:
             path = find_weights(str(name), "codec", HUB_CONFIG, HUB_WEIGHTS)

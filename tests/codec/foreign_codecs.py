@@ -1,9 +1,9 @@
 """Codecs of other projects, small enough for tests, with random weights that show every difference."""
 
 import copy
-from pathlib import Path
 
 import torch
+from tiny_codecs import fit_codebooks
 from torch import Tensor, nn
 
 from audiolm.codec.adapters.moshi_mimi import PAPER
@@ -100,22 +100,8 @@ def mimi(small: bool = True, levels: int = 3) -> Codec:
     fold_weight_norm(codec)
     randomize(codec)
     codec = codec.eval().requires_grad_(False)
-    _fit_codebooks(codec)
+    fit_codebooks(codec, sound(codec, 60))
     return codec
-
-
-def _fit_codebooks(codec: Codec) -> None:
-    """Entries around latents of sound, level by level, so that codes vary."""
-    latents = codec.to_latents(sound(codec, 60))
-    for branch in (codec.quantizer.semantic, codec.quantizer.acoustic):
-        residual = branch._project(latents).flatten(0, 1)
-        for layer in branch.layers:
-            book = layer.codebook
-            chosen = residual[torch.randint(len(residual), (book.size,))]
-            entries = chosen + 0.7 * residual.std() * torch.randn_like(chosen)
-            book.initialized.fill_(1)
-            book.embed_sum.copy_(entries * book.cluster_usage[:, None])
-            residual = residual - book.decode(book.encode(residual))
 
 
 def sound(codec: Codec, frames: int) -> Tensor:

@@ -62,6 +62,21 @@ def test_what_is_saved_for_transformers_loads_there_and_is_the_same(theirs, tmp_
     assert extractor(wav[0, 0].numpy(), sampling_rate=codec.sample_rate, return_tensors="pt")["input_values"].ndim == 3
 
 
+def test_mimi_streams_in_transformers_to_the_same_codes(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    codec = mimi()
+    layout_for(codec.config, "transformers").save(codec, tmp_path)
+    model = transformers.MimiModel.from_pretrained(tmp_path).eval()
+    wav = sound(codec, 20)
+    codes, past, padding = [], None, None
+    with torch.no_grad():
+        for frame in wav.split(codec.frame_size, dim=-1):
+            found = model.encode(frame, encoder_past_key_values=past, padding_cache=padding, use_streaming=True)
+            codes.append(found.audio_codes)
+            past, padding = found.encoder_past_key_values, found.padding_cache
+    assert torch.equal(torch.cat(codes, dim=-1), codec.encode(wav))
+
+
 def test_config_of_transformers_goes_and_comes_back(theirs):
     model, folder = theirs
     layout, weights = find_layout(folder)
@@ -247,7 +262,9 @@ def test_pickles_run_nothing(tmp_path):
     pytest.importorskip("transformers")
     transformers_model("dac").save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").unlink()
-    (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps({"encoder.conv1.weight": Runs(tmp_path / "ran")}))
+    (tmp_path / "pytorch_model.bin").write_bytes(
+        pickle.dumps({"encoder.conv1.weight": Runs(tmp_path / "ran")}, protocol=2)
+    )
     with pytest.raises(AudiolmError, match="pytorch_model.bin: .*nothing is run: name a safetensors file"):
         load_codec(tmp_path)
     assert not (tmp_path / "ran").exists()

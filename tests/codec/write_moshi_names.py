@@ -2,8 +2,8 @@
 
     $AUDIOLM_MOSHI_PYTHON tests/codec/write_moshi_names.py > tests/codec/moshi_names.txt
 
-moshi 0.2.13 keeps attention's matrices in lists; the file has them under the names that its loading hook (and rustymimi)
-reads.
+moshi 0.2.13 keeps attention's matrices in lists; the file has them under the names that its loading hook and rustymimi
+read.
 """
 
 from moshi.models.loaders import get_mimi
