@@ -112,6 +112,23 @@ def test_dac_fills_its_last_frame_with_silence_as_its_extractor_does(tmp_path):
     assert torch.equal(codec.encode(wav), transformers_codes(model, padded))
 
 
+def test_dac_of_an_odd_ratio_is_the_same_but_for_its_end(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    settings = {"encoder_hidden_size": 2, "decoder_hidden_size": 32, "n_codebooks": 2, "codebook_size": 16}
+    torch.manual_seed(0)
+    model = transformers.DacModel(transformers.DacConfig(**settings, downsampling_ratios=[2, 4, 5, 8])).eval()
+    randomize(model)
+    model.decoder.conv2.weight.data.mul_(0.05)  # far from where tanh is flat
+    model.save_pretrained(tmp_path)
+    codec = load_codec(tmp_path)
+    wav = torch.randn(1, 1, 10 * 320)
+    codes = transformers_codes(model, wav)
+    assert torch.equal(codec.encode(wav), codes)
+    ours, theirs = codec.decode(codes), transformers_wav(model, codes)
+    assert ours.shape[-1] == 3200 and theirs.shape[-1] == 3192
+    assert torch.allclose(ours[..., : 8 * 320], theirs[..., : 8 * 320], atol=1e-4)
+
+
 def test_encodec_of_old_weight_names_loads(tmp_path):
     pytest.importorskip("transformers")
     model = transformers_model("encodec")

@@ -1,4 +1,8 @@
-"""The Descript Audio Codec as transformers' ``DacModel`` has it (descript/dac_16khz, dac_24khz, dac_44khz)."""
+"""Descript's audio codec as transformers' ``DacModel`` has it (descript/dac_16khz, dac_24khz, dac_44khz).
+
+Where a ratio is odd (5 at 24 kHz), their decoder leaves out that stage's last step: its sound ends some samples early
+and differs from ours in the last two frames. Codes are the same.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
