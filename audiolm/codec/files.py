@@ -37,12 +37,12 @@ class Recordings:
         rates: sample rate in Hz -> number of recordings.
     """
 
-    data: DataDir = field(default_factory=DataDir)
+    data: DataDir
     rejected: list[tuple[str, str]] = field(default_factory=list)
     rates: Counter = field(default_factory=Counter)
 
 
-def find_recordings(inputs: Sequence[Path], channel: int | None = None) -> Recordings:
+def find_recordings(inputs: Sequence[Path], channel: int | None = None, allow_pipes: bool = False) -> Recordings:
     """The recordings of audio files, folders of them (searched to the bottom) and data directories.
 
     A file's name is that below the folder that was named, without its suffix; a data directory's recordings have their
@@ -50,14 +50,15 @@ def find_recordings(inputs: Sequence[Path], channel: int | None = None) -> Recor
 
     Args:
         channel: the one to take of files with several, from 1; data directories say it themselves.
+        allow_pipes: run the pipes in data directories.
 
     Raises:
         AudiolmError: nothing there, a folder without audio, or two files of one name.
     """
-    found = Recordings()
-    for name, (path, picked) in _named(inputs).items():
+    found = Recordings(DataDir(allow_pipes=allow_pipes))
+    for name, (path, picked) in _named(inputs, allow_pipes).items():
         try:
-            header = audio.info(path)
+            header = audio.info(path, allow_pipes)
             chosen = _channels(path, header.channels, picked, channel)
         except AudiolmError as error:
             found.rejected.append((name, str(error)))
@@ -84,12 +85,12 @@ def _channels(path: str, count: int, picked: int | None, channel: int | None) ->
     return [channel - 1]
 
 
-def _named(inputs: Sequence[Path]) -> dict[str, tuple[str, int | None]]:
+def _named(inputs: Sequence[Path], allow_pipes: bool) -> dict[str, tuple[str, int | None]]:
     """Name -> file, and the 0-based channel if a table says it."""
     found: dict[str, tuple[str, int | None]] = {}
     for given in inputs:
         if (given / "wav.scp").is_file():
-            data = DataDir.read(given)
+            data = DataDir.read(given, allow_pipes)
             own = {reco: (data.wav_path(reco), data.channel(reco)) for reco in data.recos}
         else:
             own = {name: (str(path), None) for name, path in below(given, SUFFIXES, "audio")}

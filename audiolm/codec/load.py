@@ -44,10 +44,8 @@ def codec_checksum(name: str | Path) -> str:
     return checkpoint.checksum(path) if layout is None else checkpoint.file_checksum(path)
 
 
-def export_codec(
-    name: str | Path, out: str | Path, to: str | None = None, levels: int | None = None
-) -> tuple[Path, ...]:
-    """Write a codec into the folder ``out`` and return the files.
+def export_codec(name: str | Path, out: str | Path, to: str | None = None, levels: int | None = None) -> str:
+    """Write a codec into the folder ``out`` and return how it is loaded there.
 
     Args:
         name: see `load_codec`.
@@ -62,10 +60,15 @@ def export_codec(
         raise AudiolmError(f"{out} is where the codec is read from; name another --out")
     if levels is not None:
         codec = first_levels(codec, levels)
-    return save_codec(codec, out) if to is None else layout_for(codec.config, to).save(codec, out)
+    if to is None:
+        save_codec(codec, out)
+        return f"audiolm.load_codec('{out}')"
+    layout = layout_for(codec.config, to)
+    weights, _ = layout.save(codec, out)
+    return layout.usage(architecture(codec.config), weights)
 
 
-def save_codec(codec: Codec, out: str | Path) -> tuple[Path, Path]:
+def save_codec(codec: Codec, out: str | Path) -> None:
     """Write a codec as an experiment of ours: what every verb takes, and what training can start from (``--init``)."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -73,7 +76,6 @@ def save_codec(codec: Codec, out: str | Path) -> tuple[Path, Path]:
     write_yaml(out / "config.yaml", settings)
     write_yaml(out / "config.yaml", read_config([out / "config.yaml"]).complete)
     checkpoint.write_model(out, folded_state(codec))
-    return out / checkpoint.MODEL, out / "config.yaml"
 
 
 def first_levels(codec: Codec, levels: int) -> Codec:

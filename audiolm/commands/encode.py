@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--levels", type=int, help="keep the first levels only (default: all)")
     parser.add_argument("--channel", type=int, help="of files with several channels, from 1 (default: each, as _ch1 …)")
     parser.add_argument("--archive", action="store_true", help="write a token archive instead of a file a recording")
+    parser.add_argument(
+        "--allow_pipes", "--allow-pipes", action="store_true", help="run the pipes in data directories' wav.scp"
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU if there is one")
 
 
@@ -39,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
 
     if args.channel is not None and args.channel < 1:
         raise AudiolmError(f"--channel {args.channel}: expected a number from 1 on")
-    found = find_recordings(args.inputs, args.channel)
+    found = find_recordings(args.inputs, args.channel, args.allow_pipes)
     codec = load_codec(args.codec, named_device(args.device))
     levels = codec.n_q if args.levels is None else args.levels
     if not 1 <= levels <= codec.n_q:

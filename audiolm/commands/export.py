@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> None:
 def _export_codec(args: argparse.Namespace) -> None:
     from audiolm.codec.load import export_codec
 
-    files = export_codec(args.codec, args.out, None if args.to == OURS else args.to, args.levels)
-    print(f"exported {args.codec} to {', '.join(map(str, files))}")
+    usage = export_codec(args.codec, args.out, None if args.to == OURS else args.to, args.levels)
+    print(f"exported {args.codec} to {args.out}; it loads with {usage}")
 
 
 def _export_model(args: argparse.Namespace) -> None:

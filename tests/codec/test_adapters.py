@@ -171,6 +171,12 @@ def test_names_and_shapes_are_those_of_the_released_mimi():
     assert found == config
 
 
+def test_who_can_load_a_mimi_file_is_told():
+    weights = Path("out/mimi.safetensors")
+    assert "rustymimi.Tokenizer('out/mimi.safetensors', num_codebooks=8)" in MoshiMimi().usage(PAPER, weights)
+    assert "rustymimi cannot" in MoshiMimi().usage(replace(PAPER, sample_rate=48000, frame_rate=25.0), weights)
+
+
 def test_names_that_moshi_itself_keeps_in_memory_load_too(tmp_path):
     codec = mimi()
     weights, _ = MoshiMimi().save(codec, tmp_path)

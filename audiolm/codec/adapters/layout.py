@@ -80,6 +80,10 @@ class Layout:
         """Where in the folder ``out`` weights and config are written."""
         raise NotImplementedError
 
+    def usage(self, config: CodecConfig, weights: Path) -> str:
+        """How the other project loads what `save` wrote."""
+        raise NotImplementedError
+
     def load(self, weights: Path) -> Codec:
         """The codec that a weights file holds, in evaluation mode.
 
@@ -109,7 +113,11 @@ class Layout:
         config = architecture(codec.config)
         theirs = self.save_config(config)
         self._check_round_trip(config, theirs)
-        state = unshared(save_state(self.rules(config), folded_state(codec.cpu())))
+        own = {
+            name: tensor.float().cpu() if tensor.is_floating_point() else tensor
+            for name, tensor in folded_state(codec).items()
+        }
+        state = unshared(save_state(self.rules(config), own))
         weights, described = self.files(Path(out))
         weights.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -10,6 +10,7 @@ where the first of a frame's two steps sees 249 (its ring has lost one to the se
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,14 @@ class MoshiMimi(Layout):
         paper = self.save_config(PAPER)
         paper["quantizer"]["n_q"] = 1 + sum(LEVEL.format(level) in state for level in range(len(state)))
         return paper
+
+    def usage(self, config: CodecConfig, weights: Path) -> str:
+        settings = f"json.load(open('{weights.parent / CONFIG}'))"
+        loaded = f"moshi.models.loaders.get_mimi('{weights}', {settings}, num_codebooks={config.quantizer.n_q})"
+        paper = self.save_config(replace(PAPER, quantizer=replace(PAPER.quantizer, n_q=config.quantizer.n_q)))
+        if self.save_config(config) != paper:
+            return f"{loaded}; rustymimi cannot, it reads the paper's shape only"
+        return f"{loaded} or rustymimi.Tokenizer('{weights}', num_codebooks={config.quantizer.n_q})"
 
     def rename(self, name: str) -> str:
         for other, present in ALSO.items():

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from audiolm.codec.adapters.layout import Layout, read_json
 from audiolm.codec.adapters.rules import Tensors
-from audiolm.codec.model import Codec
+from audiolm.codec.model import Codec, CodecConfig
 from audiolm.data.files import atomic
 
 CONFIG = "config.json"
@@ -39,6 +39,9 @@ class TransformersFolder(Layout):
 
     def files(self, out: Path) -> tuple[Path, Path]:
         return out / WEIGHTS[0], out / CONFIG
+
+    def usage(self, config: CodecConfig, weights: Path) -> str:
+        return f"transformers.{self.architecture}.from_pretrained('{weights.parent}')"
 
     def save(self, codec: Codec, out: str | Path) -> tuple[Path, Path]:
         written = super().save(codec, out)
