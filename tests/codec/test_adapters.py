@@ -230,6 +230,9 @@ def test_what_does_not_fit_mimis_layouts_is_refused(to, make, message, tmp_path)
         ({"pad_mode": "reflect"}, "with pad_mode 'reflect' is not supported, expected 'constant'"),
         ({"hidden_act": "silu"}, "with hidden_act 'silu'"),
         ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}}, "with rope_type 'yarn'"),
+        ({"num_filters": "many"}, "its config makes no codec: "),
+        ({"upsampling_ratios": []}, "its config makes no codec: |missing"),
+        ({"rope_parameters": {"rope_type": "default"}}, "its config makes no codec: "),
         ({"num_quantizers": 4}, "1 missing: .*layers.2.codebook|missing"),
         (
             {"hidden_size": 32, "upsample_groups": 32, "head_dim": 8},

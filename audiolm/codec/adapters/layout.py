@@ -102,6 +102,8 @@ class Layout:
             codec.load_state_dict(state, assign=True)
         except AudiolmError as error:
             raise AudiolmError(f"{weights}: {error}") from None
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # of values that no config should have
+            raise AudiolmError(f"{weights}: its config makes no codec: {first_line(error)}; get it again") from None
         return codec.eval()
 
     def save(self, codec: Codec, out: str | Path) -> tuple[Path, Path]:
