@@ -12,12 +12,14 @@ from safetensors.torch import load_file, save_file
 from tiny_codecs import tiny_codec
 
 from audiolm.codec.adapters import LAYOUTS, find_layout, layout_for
+from audiolm.codec.adapters.layout import architecture
 from audiolm.codec.adapters.moshi_mimi import PAPER, MoshiMimi
 from audiolm.codec.adapters.rules import Rule, load_state, save_state
 from audiolm.codec.load import load_codec
 from audiolm.codec.model import Codec, DecoderConfig, EncoderConfig
 from audiolm.errors import AudiolmError
 from audiolm.nn.conv import fold_weight_norm
+from audiolm.train.options import read_config
 
 KINDS = ["mimi", "encodec", "dac"]
 ONLY_OURS = ("updates", "idle")  # of codebooks: what only training counts
@@ -222,6 +224,23 @@ def test_what_does_not_fit_mimis_layouts_is_refused(to, make, message, tmp_path)
         codec = make()
         layout_for(codec.config, to).save(codec, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("to", ["transformers", "moshi"])
+@pytest.mark.parametrize("name", ["mimi", "encodec", "dac", "soundstream", "speechtokenizer"])
+def test_shipped_configs_fit_where_their_models_are_known(name, to):
+    path = Path(__file__).parents[2] / "egs/TEMPLATE/codec1/conf/models" / f"{name}.yaml"
+    config = architecture(read_config([path], [("train_dir", "no"), ("valid_dir", "no")]).config)
+    if name == "mimi" or (to == "transformers" and name in ("encodec", "dac")):
+        layout = layout_for(config, to)
+        layout.check(config)
+        theirs = layout.save_config(config)
+        assert name != "mimi" or to != "transformers" or theirs["frame_rate"] == 12.5
+        assert name != "encodec" or theirs["target_bandwidths"] == [1.5, 3.0, 6.0, 12.0, 24.0]
+        assert name != "dac" or theirs["hidden_size"] == 1024 and theirs["decoder_hidden_size"] == 1536
+    else:
+        with pytest.raises(AudiolmError, match="choose another layout"):
+            layout_for(config, to).check(config)
 
 
 @pytest.mark.parametrize(

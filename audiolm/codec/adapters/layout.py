@@ -113,8 +113,7 @@ class Layout:
             AudiolmError: the codec does not fit this layout (the first differing keys are told).
         """
         config = architecture(codec.config)
-        theirs = self.save_config(config)
-        self._check_round_trip(config, theirs)
+        theirs = self.check(config)
         own = {
             name: tensor.float().cpu() if tensor.is_floating_point() else tensor
             for name, tensor in folded_state(codec).items()
@@ -133,8 +132,13 @@ class Layout:
             file.write("\n")
         return weights, described
 
-    def _check_round_trip(self, config: CodecConfig, theirs: Mapping[str, Any]) -> None:
-        """Whatever their config cannot say would come back as something else."""
+    def check(self, config: CodecConfig) -> dict[str, Any]:
+        """Their config of a codec; whatever it could not say would come back as something else.
+
+        Raises:
+            AudiolmError: the codec does not fit this layout (the first differing keys are told).
+        """
+        theirs = self.save_config(config)
         ours, back = (dict(flatten(plain(each))) for each in (config, self.load_config(theirs)))
         lost = [
             f"{key} is {ours.get(key)!r}, there it is {back.get(key)!r}"
@@ -146,6 +150,7 @@ class Layout:
             raise AudiolmError(
                 f"this codec does not fit {self.what}: {'; '.join(lost[:3])}{more}; choose another layout"
             )
+        return theirs
 
 
 def _unused(name: str, tensor: Tensor) -> Tensor:
@@ -214,6 +219,7 @@ def check_parts(config: CodecConfig, what: str) -> None:
     """
     found = {
         "encoder_transformer": config.encoder_transformer,
+        "decoder_transformer": config.decoder_transformer,
         "quantizer.split": config.quantizer.split,
         "quantizer.codebook_dim": config.quantizer.codebook_dim,
     }
