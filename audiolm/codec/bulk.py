@@ -126,12 +126,18 @@ def cut_frames(reco: str, frames: int, past: int | None, step: int) -> list[Wind
 
 
 def batches(windows: list[Window], frames: int) -> Iterator[list[Window]]:
-    """Group windows of like lengths, longest first, at most ``frames`` in a group, padding included."""
+    """Group windows of like lengths, longest first, at most ``frames`` in a group, padding included.
+
+    No window is shorter than half the longest of its group.
+    """
     group: list[Window] = []
+    longest = 0
     for window in sorted(windows, key=lambda window: window.begin - window.end):
-        if group and (len(group) + 1) * (group[0].end - group[0].begin) > frames:
+        length = window.end - window.begin
+        if group and ((len(group) + 1) * longest > frames or 2 * length < longest):
             yield group
             group = []
+        longest = longest if group else length
         group.append(window)
     if group:
         yield group

@@ -184,7 +184,10 @@ def checksum(exp_dir: str | Path) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of an experiment's ``model.safetensors``."""
     path = Path(exp_dir) / MODEL
     if not path.exists():
-        raise AudiolmError(f"no {path}: finish its training first (audiolm train --exp {exp_dir} …)")
+        raise AudiolmError(
+            f"no {path}: finish its training first (audiolm train --exp {exp_dir} …); a released codec is exported first "
+            "(audiolm export)"
+        )
     return file_checksum(path)
 
 

@@ -62,6 +62,7 @@ def test_batches_are_of_like_lengths_and_bounded(codec):
     windows = [window for reco in seconds for window in cut(reco, seconds[reco], codec)]
     groups = list(batches(windows, frames=100))
     assert [[w.reco for w in group] for group in groups] == [["e"], ["a", "d"], ["c", "b"]]
+    assert [[w.reco for w in group] for group in batches(windows, frames=1000)] == [["e"], ["a", "d", "c"], ["b"]]
 
 
 def test_unreadable_recordings_are_rejected_with_the_reason(codec, data, tmp_path):
