@@ -185,8 +185,8 @@ def checksum(exp_dir: str | Path) -> str:
     path = Path(exp_dir) / MODEL
     if not path.exists():
         raise AudiolmError(
-            f"no {path}: finish its training first (audiolm train --exp {exp_dir} …); a released codec is exported first "
-            "(audiolm export)"
+            f"no {path}: finish its training first (audiolm train --exp {exp_dir} …), or export a released codec "
+            "there (audiolm export)"
         )
     return file_checksum(path)
 
