@@ -226,6 +226,18 @@ def test_what_does_not_fit_mimis_layouts_is_refused(to, make, message, tmp_path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("key", ["rope_base", "layer_scale"])
+def test_what_moshi_may_leave_out_and_transformers_may_not(key, tmp_path):
+    config = mimi().config
+    side = replace(config.encoder_transformer, **{key: None})
+    codec = Codec(replace(config, encoder_transformer=side, decoder_transformer=side)).eval()
+    with pytest.raises(AudiolmError, match=f"always has a {key}, this codec has none"):
+        layout_for(codec.config, "transformers").check(codec.config)
+    weights, _ = MoshiMimi().save(codec, tmp_path)
+    wav = sound(codec, 10)
+    assert torch.equal(load_codec(weights).encode(wav), codec.encode(wav))
+
+
 @pytest.mark.parametrize("to", ["transformers", "moshi"])
 @pytest.mark.parametrize("name", ["mimi", "encodec", "dac", "soundstream", "speechtokenizer"])
 def test_shipped_configs_fit_where_their_models_are_known(name, to):

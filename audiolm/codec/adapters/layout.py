@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from audiolm.codec.adapters.rules import Rule, Tensors, load_state, save_state
 from audiolm.codec.model import Codec, CodecConfig
-from audiolm.data.files import atomic, temporary
+from audiolm.data.files import atomic
 from audiolm.errors import AudiolmError, first_line
 from audiolm.nn.conv import fold_weight_norm, folded_state
 from audiolm.train.checkpoint import read_tensors, unshared
@@ -120,13 +119,8 @@ class Layout:
         }
         state = unshared(save_state(self.rules(config), own))
         weights, described = self.files(Path(out))
-        weights.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            save_file(state, temporary(weights), metadata={"format": "pt"})
-            temporary(weights).replace(weights)
-        except (OSError, SafetensorError) as error:
-            temporary(weights).unlink(missing_ok=True)
-            raise AudiolmError(f"cannot write {weights}: {first_line(error)}; make room and run it again") from None
+        with atomic(weights, "wb") as file:
+            file.write(save(state, metadata={"format": "pt"}))
         with atomic(described) as file:
             json.dump(theirs, file, indent=2)
             file.write("\n")

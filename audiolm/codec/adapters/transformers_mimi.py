@@ -12,6 +12,7 @@ from audiolm.codec.adapters.transformers_folder import TransformersFolder, named
 from audiolm.codec.model import CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig
+from audiolm.errors import AudiolmError
 from audiolm.nn.transformer import TransformerConfig
 
 # Their key -> (field of ours, their default).
@@ -99,6 +100,8 @@ class TransformersMimi(TransformersFolder):
         check_parts(config, self.what)
         seanet, transformer, quantizer = config.encoder.seanet, config.encoder_transformer, config.quantizer
         heads = transformer.kv_heads or transformer.heads
+        if lacks := [key for key in ("rope_base", "layer_scale") if getattr(transformer, key) is None]:
+            raise AudiolmError(f"{self.what} always has a {lacks[0]}, this codec has none; choose another layout")
         return {
             **self.header(),
             **FIXED,
