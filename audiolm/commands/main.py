@@ -30,6 +30,8 @@ VERBS = {
     "score": "compute one metric and write scores/<metric>.json",
     "results": "print the results table, beside baselines and published values",
     "report": "write the experiment's report.html",
+    "encode": "turn audio files into codes, with any trained or released codec",
+    "decode": "turn codes back into audio",
     "export": "write a trained model in a layout that other tools load",
     "launch": "run a command as an array of jobs: local processes or a cluster",
     "merge": "join the part files of an array job and count what was rejected",
