@@ -118,6 +118,13 @@ class Recipe:
             )
         return self._write(self.codec_dir, scores)
 
+    def abx(self, items: Path | None) -> int:
+        """Phone ABX of the codec's latents; ``items`` is a ``.item`` file, None has PocketSphinx align phones."""
+        from audiolm.score import phone_abx, phones
+
+        found, source = phones.items_of(self.work, self.name, items)
+        return self._write(self.codec_dir, phone_abx.score(self.codec_dir, self.dump, found, source, self.name))
+
     def lm(self) -> int:
         from audiolm.score import lm_loss
 
