@@ -3,7 +3,8 @@
 Metrics:
   annotation  diarization errors; word-start errors; share of padding in the text streams
   recognizer  word errors of the recognisers on the original speech
-  codec       mel distance, SI-SDR, PESQ, STOI, codebook perplexities, bitrate, word errors of resynthesis
+  codec       resynthesis by --measures (mel distance, SI-SDR, STOI, PESQ, ViSQOL, DNSMOS, speaker similarity, codes
+              that come back when it is encoded again) and by its word errors; codebooks, bitrate, tokens a second
   abx         phone ABX of the codec's first level and of all, beside log-mel and the teacher; only where it is named
   lm          loss of each stream against its unigram
   asr         word errors and word times of streaming recognition
@@ -31,11 +32,12 @@ HEARING = {"recognizer", "codec", "tts"}  # those in which --asr hears words
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
-    from audiolm.score.signal_quality import MEASURES
-
     parser.add_argument("--dir", type=Path, required=True, help="the recipe's work directory (holds data/ dump/ exp/)")
     parser.add_argument("--set", required=True, help="the set to score on")
     parser.add_argument("--train_set", default="train", help="the set whose tokens the unigrams are counted on")
+    from audiolm.score.signal_quality import MEASURES
+
+    measures = [*MEASURES, "dnsmos", "speaker_similarity", "idempotence"]
     default = [metric for metric in METRICS if metric not in NAMED_ONLY]
     parser.add_argument("--metrics", nargs="+", choices=METRICS, default=default, help="what to measure")
     parser.add_argument("--recognizer", type=Path, help="experiment of the CTC recogniser")
@@ -51,9 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--measures",
         nargs="*",
-        choices=MEASURES,
-        default=list(MEASURES),
-        help="of resynthesis against originals; stoi and pesq are for speech",
+        choices=measures,
+        default=measures,
+        help="of resynthesis against originals; for speech only: stoi pesq visqol_speech dnsmos speaker_similarity",
     )
     parser.add_argument(
         "--items",

@@ -91,7 +91,7 @@ def triphones(phones: Sequence[Word], data: DataDir) -> list[Item]:
             parts[-1].append(phone)
     speaker = _speakers(data)
     return [
-        Item(reco, first.start, last.end, middle.word, first.word, last.word, who)
+        Item(reco, round(first.start, 6), round(last.end, 6), middle.word, first.word, last.word, who)
         for reco, parts in runs.items()
         for part in parts
         for first, middle, last in zip(part, part[1:], part[2:], strict=False)

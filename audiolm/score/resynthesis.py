@@ -11,6 +11,7 @@ from audiolm.codec.model import Codec
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.tokens import TokenReader
+from audiolm.errors import AudiolmError
 from audiolm.train.checkpoint import checksum
 
 BATCH_FRAMES = 4096  # frames decoded at once
@@ -24,7 +25,7 @@ def resynthesize(codec_dir: str | Path, dump: str | Path, out: str | Path, level
         levels: decode the first levels only; None = all.
 
     Raises:
-        AudiolmError: the codes are another codec's.
+        AudiolmError: the codes are another codec's, or what it decodes is not finite.
     """
     out = Path(out).absolute()
     codec = load_codec(codec_dir)
@@ -34,6 +35,10 @@ def resynthesize(codec_dir: str | Path, dump: str | Path, out: str | Path, level
     wav = {}
     for batch in batches(keys, reader):
         for key, samples in zip(batch, decode([reader.read(key)[:, :levels] for key in batch], codec), strict=True):
+            if not np.isfinite(samples).all():
+                raise AudiolmError(
+                    f"{codec_dir} makes samples of '{key}' that are not finite: did its training diverge?"
+                )
             wav[key] = str(out / "wav" / f"{key}.flac")
             length = round(original.duration(key) * codec.sample_rate)
             audio.write(wav[key], samples[:length].clip(-1, 1), codec.sample_rate)
