@@ -1,4 +1,4 @@
-"""EnCodec's loss balancer: weights say what share of the gradient each loss gives, whatever its own scale."""
+"""The gradient of several losses at the codec's output: balanced, or of their weighted sum."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,8 @@ from audiolm.codec.ranks import sum_ranks
 
 
 class Balancer(nn.Module):
-    """Combine gradients g_i of several losses with respect to one output (EnCodec, section 3.4, eq. 5).
+    """Combine gradients g_i of several losses with respect to one output (EnCodec, section 3.4, eq. 5): weights say
+    what share of the gradient each loss gives, whatever its own scale.
 
     ``g = norm * sum_i w_i / sum_j w_j * g_i / <|g_i|>`` where ``<|g_i|>`` is the moving average, over updates, of the
     gradient's norm averaged over samples and ranks. A loss that is absent in an update takes no share of it.
@@ -30,6 +31,8 @@ class Balancer(nn.Module):
             losses: scalars under names of ``weights``, each a function of ``output``.
         """
         used = [name for name in self.weights if name in losses]
+        if not used:
+            return torch.zeros_like(output)
         gradients = [torch.autograd.grad(losses[name], output, retain_graph=True)[0] for name in used]
         norms = torch.stack([gradient.flatten(1).norm(dim=1).mean() for gradient in gradients]).double()
         norms = sum_ranks(norms) / sum_ranks(torch.ones_like(norms))
@@ -43,3 +46,18 @@ class Balancer(nn.Module):
             gradient * (share / average).to(gradient)
             for gradient, share, average in zip(gradients, shares, averages, strict=True)
         )
+
+
+class WeightedSum(nn.Module):
+    """The gradient of ``sum_i w_i l_i``, in one backward pass; what scale the losses have is the weights' matter."""
+
+    def __init__(self, weights: dict[str, float]):
+        super().__init__()
+        self.weights = weights
+
+    def forward(self, losses: dict[str, Tensor], output: Tensor) -> Tensor:
+        """Return the gradient, shaped as ``output`` [B, ...], of scalar ``losses`` under names of the weights."""
+        if not losses:
+            return torch.zeros_like(output)
+        total = sum(self.weights[name] * loss for name, loss in losses.items())
+        return torch.autograd.grad(total, output, retain_graph=True)[0]

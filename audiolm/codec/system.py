@@ -7,13 +7,18 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from audiolm.codec.balancer import Balancer
+from audiolm.codec.balancer import Balancer, WeightedSum
 from audiolm.codec.crops import Crops
-from audiolm.codec.discriminators import DiscriminatorConfig, MultiScaleSTFTDiscriminator
+from audiolm.codec.discriminators import DiscriminatorConfig, Discriminators
 from audiolm.codec.losses import (
+    Adversarial,
+    FeatureDistance,
     MelLoss,
     MelLossConfig,
+    StftLoss,
+    StftLossConfig,
     adversarial_loss,
     discriminator_loss,
     distillation_loss,
@@ -23,6 +28,7 @@ from audiolm.codec.model import Codec, CodecConfig
 from audiolm.codec.quantize import Draws, Quantized
 from audiolm.codec.spectral import SpectralBlock
 from audiolm.codec.teacher import Teacher, TeacherConfig
+from audiolm.errors import AudiolmError
 from audiolm.nn.conv import folded_state, load_folded_state
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.logs import logger
@@ -32,19 +38,31 @@ from audiolm.train.system import Batch, System, check_same_tensors, decay_matric
 
 @dataclass
 class BalanceConfig:
-    """Shares of the codec's gradient at its output (`Balancer`); defaults are EnCodec's (section 3.4).
+    """Weights of the losses on the codec's output; one of weight 0 is not computed. Defaults are EnCodec's
+    (section 3.4).
+
+    With ``balancer: true`` they are shares of the gradient (`Balancer`), with ``false`` factors of the losses. All
+    losses are means over their scales, discriminators and layers; where a release adds these, its factor times their
+    number is ours: DAC's 15 (mel), 2 (features) and 1 (adversarial) are 105, 200 and 8 here, with feature_distance
+    absolute.
 
     Attributes:
         mel: multi-scale mel distance.
+        stft: multi-scale distance of STFT magnitudes.
         time: L1 distance of samples.
-        adversarial: hinge loss against the discriminators.
+        adversarial: against the discriminators.
         features: distance of the discriminators' features.
     """
 
     mel: float = 2.0
+    stft: float = 0.0
     time: float = 0.1
     adversarial: float = 4.0
     features: float = 4.0
+
+    def __post_init__(self):
+        if negative := [name for name, weight in vars(self).items() if weight < 0]:
+            raise AudiolmError(f"{negative[0]} is {getattr(self, negative[0]):g}, expected 0 or more")
 
 
 @dataclass(kw_only=True)
@@ -57,11 +75,16 @@ class CodecSystemConfig(CodecConfig):
         crop: seconds of a training example.
         speech: share of the crops around a moment of `segments`, where there are any.
         valid_crops: number of crops to validate on, drawn once.
-        mel: scales of the mel loss.
-        balance: shares of the losses on the output.
+        mel: kind and scales of the mel loss.
+        stft: scales of the STFT loss.
+        balance: weights of the losses on the output.
+        balancer: whether these weights are shares of the gradient, or factors.
         commitment: weight of the commitment loss.
+        codebook: weight of the loss that moves entries which are parameters.
         teacher: what is distilled; none without it.
-        discriminator: shape of the discriminators.
+        discriminator: kinds and shapes of the discriminators; none without it.
+        adversarial: what discriminators and codec play.
+        feature_distance: of the discriminators' features, relative to their size or not.
         discriminator_start: step at which the discriminators begin to learn.
         adversarial_start: step at which the codec begins to learn from them, not before they do.
     """
@@ -72,12 +95,30 @@ class CodecSystemConfig(CodecConfig):
     speech: float = 0.0
     valid_crops: int = 64
     mel: MelLossConfig = field(default_factory=MelLossConfig)
+    stft: StftLossConfig = field(default_factory=StftLossConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
+    balancer: bool = True
     commitment: float = 0.25
+    codebook: float = 1.0
     teacher: TeacherConfig | None = None
-    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    discriminator: DiscriminatorConfig | None = None
+    adversarial: Adversarial = "hinge"
+    feature_distance: FeatureDistance = "relative"
     discriminator_start: int = 0
     adversarial_start: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        balance, start = self.balance, max(self.discriminator_start, self.adversarial_start)
+        if self.discriminator is not None:
+            self.discriminator.check(self.crop_samples, self.frame_size, self.sample_rate)
+            if not balance.adversarial and not balance.features:
+                raise AudiolmError(
+                    "discriminator is given, but balance.adversarial and balance.features are 0; drop it or weigh one"
+                )
+        if not balance.mel and not balance.stft and not balance.time and (self.discriminator is None or start > 0):
+            when = "there is no discriminator" if self.discriminator is None else f"discriminators come at step {start}"
+            raise AudiolmError(f"balance: mel, stft and time are 0, and {when}; weigh one of them")
 
     @property
     def crop_samples(self) -> int:
@@ -101,12 +142,11 @@ class CodecSystem(System):
     def __init__(self, config: CodecSystemConfig):
         super().__init__(config)
         self.codec = Codec(config)
-        self.discriminator = MultiScaleSTFTDiscriminator(config.discriminator)
+        self.discriminator = None if config.discriminator is None else Discriminators(config.discriminator)
         self.mel = MelLoss(config.sample_rate, config.mel)
-        balance = config.balance
-        self.balancer = Balancer(
-            {"mel": balance.mel, "time": balance.time, "adversarial": balance.adversarial, "features": balance.features}
-        )
+        self.stft = StftLoss(config.stft)
+        self.weights = {name: weight for name, weight in vars(config.balance).items() if weight}
+        self.balancer = Balancer(self.weights) if config.balancer else WeightedSum(self.weights)
         self.teacher = None
         if config.teacher is not None:
             self.teacher = Teacher(config.teacher, config.sample_rate, config.frame_rate)
@@ -114,10 +154,11 @@ class CodecSystem(System):
 
     def parameter_groups(self) -> dict[str, list[dict]]:
         """Transformers with weight decay on matrices, the rest of the codec without; discriminators."""
-        transformers = [self.codec.encoder_transformer, self.codec.decoder_transformer]
+        every = [self.codec.encoder_transformer, self.codec.decoder_transformer]
+        transformers = [transformer for transformer in every if transformer is not None]
         kernels = hidden_kernels(*(block for block in self.codec.modules() if isinstance(block, SpectralBlock)))
         groups = [*decay_matrices(*transformers, hidden=True), *({**group, "weight_decay": 0.0} for group in kernels)]
-        judges = list(self.discriminator.parameters())
+        judges = [] if self.discriminator is None else list(self.discriminator.parameters())
         taken = {p for group in groups for p in group["params"]} | set(judges)
         others = [p for p in self.parameters() if p not in taken]
         return {
@@ -132,21 +173,27 @@ class CodecSystem(System):
     def losses(self, batch: Batch, step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         wav = batch["wav"]
         output, quantized = self.codec(wav, Draws(batch["index"], batch["levels"], batch["quantized"]))
-        judged = (
-            output.detach().requires_grad_()
-        )  # the balancer takes gradients here, so the discriminator gets none of them
-        terms = {"mel": self.mel(judged, wav), "time": F.l1_loss(judged, wav)}
+        judged = output.detach().requires_grad_()  # gradients are taken here, so the discriminators get none of them
+        distances = {"mel": self.mel, "stft": self.stft, "time": F.l1_loss}
+        terms = {name: distance(judged, wav) for name, distance in distances.items() if name in self.weights}
         losses = {}
-        if step >= self.config.discriminator_start:
-            real_scores, real_features = self.discriminator(wav)
-            fake_scores, fake_features = self.discriminator(judged)
-            losses["discriminator"] = discriminator_loss(real_scores, fake_scores)
+        if self.discriminator is not None and step >= self.config.discriminator_start:
+            # Not one batch of both: the balancer's gradients would pass through the originals' half as well.
+            with parametrize.cached():  # one set of normalised weights for both
+                real_scores, real_features = self.discriminator(wav)
+                fake_scores, fake_features = self.discriminator(judged)
+            losses["discriminator"] = discriminator_loss(real_scores, fake_scores, self.config.adversarial)
             if step >= self.config.adversarial_start:
-                terms["adversarial"] = adversarial_loss(fake_scores)
-                terms["features"] = feature_loss(real_features, fake_features)
+                if "adversarial" in self.weights:
+                    terms["adversarial"] = adversarial_loss(fake_scores, self.config.adversarial)
+                if "features" in self.weights:
+                    terms["features"] = feature_loss(real_features, fake_features, self.config.feature_distance)
         gradient = self.balancer(terms, judged)
         terms["commitment"] = quantized.commitment
         losses["codec"] = (output * gradient).sum() + self.config.commitment * quantized.commitment
+        if quantized.codebook is not None:
+            terms["codebook"] = quantized.codebook
+            losses["codec"] = losses["codec"] + self.config.codebook * quantized.codebook
         if self.teacher is not None:
             terms["distillation"] = self._distillation(quantized, wav)
             losses["codec"] = losses["codec"] + self.config.teacher.weight * terms["distillation"]
@@ -179,7 +226,7 @@ class CodecSystem(System):
     def validate(self, batch: Batch) -> dict[str, tuple[Tensor, int]]:
         """``loss``: mel distance with all levels; and the distillation loss where there is a teacher."""
         wav = batch["wav"]
-        every = torch.full_like(batch["levels"], self.codec.n_q - 1)
+        every = torch.full_like(batch["levels"], self.codec.n_q)
         output, quantized = self.codec(wav, Draws(batch["index"], every, torch.ones_like(batch["quantized"])))
         count = len(wav)
         values = {"loss": self.mel(output, wav), "time": F.l1_loss(output, wav)}
@@ -198,4 +245,4 @@ class CodecSystem(System):
 
     def _distillation(self, quantized: Quantized, wav: Tensor) -> Tensor:
         student = self.to_teacher(quantized.semantic).transpose(1, 2)  # [B, F, teacher's channels]
-        return distillation_loss(student, self.teacher(wav))
+        return distillation_loss(student, self.teacher(wav), self.config.teacher.loss)
