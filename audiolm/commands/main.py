@@ -28,6 +28,7 @@ VERBS = {
     "generate": "continue dialogues, transcribe and speak with a trained audio LM",
     "score": "compute one metric and write scores/<metric>.json",
     "results": "print the results table, beside baselines and published values",
+    "codecs": "print codecs side by side: tokens and bits a second, beside published ones",
     "report": "write the experiment's report.html",
     "export": "write a trained model in a layout that other tools load",
     "launch": "run a command as an array of jobs: local processes or a cluster",

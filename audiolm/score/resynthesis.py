@@ -69,7 +69,12 @@ def batches(keys: list[str], reader: TokenReader) -> list[list[str]]:
 
 @torch.inference_mode()
 def decode(codes: list[np.ndarray], codec: Codec) -> list[np.ndarray]:
-    """Codes [frames, levels] of several recordings -> float32 samples of each; causal, so padding is just cut off."""
+    """Codes [frames, levels] of several recordings -> float32 samples of each.
+
+    A causal codec decodes them together and what pads them is cut off; another, one by one.
+    """
+    if not codec.causal and len(codes) > 1:
+        return [wav for each in codes for wav in decode([each], codec)]
     longest = max(map(len, codes))
     padded = np.stack([np.pad(each, ((0, longest - len(each)), (0, 0))) for each in codes]).astype(np.int64)
     wav = codec.decode(torch.from_numpy(padded).transpose(1, 2))[:, 0].numpy()
