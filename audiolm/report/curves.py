@@ -74,7 +74,8 @@ def chart(title: str, lines: dict[str, Series]) -> str:
             f'<text class="tick" x="{x(step):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{_short(step)}</text>'
         )
     legend = []
-    for index, (name, series) in enumerate(sorted(lines.items())[:MOST_LINES]):
+    shown = _some(sorted(lines, key=_in_order))
+    for index, (name, series) in enumerate((name, lines[name]) for name in shown):
         colour = "valid" if name == "validation" else "train" if name == "training" else f"line{index % MOST_LINES}"
         points = "L".join(f"{x(step):.1f} {y(value):.1f}" for step, value in series)
         parts.append(f'<path class="curve {colour}" d="M{points}"/>')
@@ -85,10 +86,25 @@ def chart(title: str, lines: dict[str, Series]) -> str:
             ]
         legend.append(f'<span><i class="{colour}"></i>{escape(name)} <b>{_short(end)}</b></span>')
     parts.append("</svg>")
+    if len(shown) < len(lines):
+        legend.append(f"<span>{len(shown)} of {len(lines)} shown</span>")
     return (
         f'<figure class="chart"><figcaption>{escape(title)}</figcaption>{"".join(parts)}'
         f'<div class="legend">{"".join(legend)}</div></figure>'
     )
+
+
+def _in_order(name: str) -> tuple[str, int]:
+    """Level 2 comes before level 10."""
+    words, _, number = name.rpartition(" ")
+    return (words, int(number)) if number.isdigit() else (name, 0)
+
+
+def _some(names: list[str]) -> list[str]:
+    """MOST_LINES of the names, the first and the last among them; all where there are no more."""
+    if len(names) <= MOST_LINES:
+        return names
+    return [names[round(i * (len(names) - 1) / (MOST_LINES - 1))] for i in range(MOST_LINES)]
 
 
 def _ticks(low: float, high: float, log: bool) -> Sequence[float]:
