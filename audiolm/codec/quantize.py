@@ -15,7 +15,7 @@ from audiolm.nn.conv import Norm, with_norm
 
 @dataclass
 class QuantizerConfig:
-    """Residual vector quantization; defaults are Mimi's (Moshi, sections 3.3.2 and 3.3.3).
+    """Residual vector quantization; defaults are Mimi's (Moshi, sections 3.3.1 and 3.3.2).
 
     Attributes:
         n_q: levels, the semantic one included.
@@ -269,7 +269,7 @@ class FactorisedQuantizer(Quantizer):
 class SplitQuantizer(Quantizer):
     """Mimi's quantizer: one semantic level beside n_q - 1 acoustic ones, each branch on the latents themselves.
 
-    Their outputs are summed (Moshi, section 3.3.3), so a teacher's pull on level 1 does not cost the others quality.
+    Their outputs are summed (Moshi, section 3.3.2), so a teacher's pull on level 1 does not cost the others quality.
     """
 
     def __init__(self, config: QuantizerConfig, dim: int, norm: Norm = "none"):

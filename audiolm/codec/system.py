@@ -7,7 +7,6 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from audiolm.codec.balancer import Balancer, WeightedSum
 from audiolm.codec.crops import Crops
@@ -178,19 +177,19 @@ class CodecSystem(System):
         terms = {name: distance(judged, wav) for name, distance in distances.items() if name in self.weights}
         losses = {}
         if self.discriminator is not None and step >= self.config.discriminator_start:
-            # Not one batch of both: the balancer's gradients would pass through the originals' half as well.
-            with parametrize.cached():  # one set of normalised weights for both
-                real_scores, real_features = self.discriminator(wav)
-                fake_scores, fake_features = self.discriminator(judged)
+            # Not one batch of both: the codec's gradients would pass through the originals' half as well.
+            real_scores, real_features = self.discriminator(wav)
+            fake_scores, fake_features = self.discriminator(judged)
             losses["discriminator"] = discriminator_loss(real_scores, fake_scores, self.config.adversarial)
             if step >= self.config.adversarial_start:
                 if "adversarial" in self.weights:
                     terms["adversarial"] = adversarial_loss(fake_scores, self.config.adversarial)
                 if "features" in self.weights:
                     terms["features"] = feature_loss(real_features, fake_features, self.config.feature_distance)
-        gradient = self.balancer(terms, judged)
+        through = (output * self.balancer(terms, judged)).sum()  # has the gradient; the value is the weighted sum
+        value = sum(self.weights[name] * loss.detach() for name, loss in terms.items())
         terms["commitment"] = quantized.commitment
-        losses["codec"] = (output * gradient).sum() + self.config.commitment * quantized.commitment
+        losses["codec"] = through - through.detach() + value + self.config.commitment * quantized.commitment
         if quantized.codebook is not None:
             terms["codebook"] = quantized.codebook
             losses["codec"] = losses["codec"] + self.config.codebook * quantized.codebook

@@ -68,7 +68,7 @@ def test_fixed_weights_give_the_gradient_of_the_weighted_sum():
     wav = given["wav"]
     seen = []
     system.codec.decoder.register_forward_hook(lambda module, inputs, output: seen.append(output))
-    losses, _ = system.losses(given, 0)
+    losses, metrics = system.losses(given, 0)
     losses["codec"].backward(retain_graph=True)
     ours = [p.grad.clone() for p in system.codec.decoder.parameters()]
     assert all(p.grad is None for p in system.discriminator.parameters())
@@ -79,7 +79,10 @@ def test_fixed_weights_give_the_gradient_of_the_weighted_sum():
     pairs = [pair for scales in zip(real, fake, strict=True) for pair in zip(*scales, strict=True)]
     features = sum((r - f).abs().mean() for r, f in pairs) / len(pairs)
     total = 3 * system.mel(seen[0], wav) + 2 * system.stft(seen[0], wav) + 0.5 * F.l1_loss(seen[0], wav)
-    (total + 0.7 * adversarial + 1.3 * features).backward()
+    total = total + 0.7 * adversarial + 1.3 * features
+    commitment = system.config.commitment * metrics["commitment"]
+    assert torch.allclose(losses["codec"], total + commitment, rtol=1e-4)
+    total.backward()
     for gradient, p in zip(ours, system.codec.decoder.parameters(), strict=True):
         assert torch.allclose(gradient, p.grad, rtol=1e-3, atol=1e-6)
 

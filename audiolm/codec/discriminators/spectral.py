@@ -12,6 +12,8 @@ from audiolm.codec.discriminators.layers import Judged, Stack, hidden, normed
 from audiolm.codec.stft import centred_stft
 from audiolm.errors import AudiolmError
 
+TINY = 1e-12  # added to squared magnitudes, whose roots have no gradient at zero
+
 
 @dataclass
 class StftConfig:
@@ -200,15 +202,14 @@ class ComplexConv2d(nn.Module):
 class ModReLU(nn.Module):
     """``z -> relu(|z| + b) z / |z|`` of complex channels ``[B, 2 C, T, F]``, b learned (Arjovsky et al. 2016)."""
 
-    TINY = 1e-12  # added to |z|^2, whose root has no gradient at zero
-
     def __init__(self):
         super().__init__()
         self.b = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        size = magnitude(x, self.TINY)
-        return (x.unflatten(1, (2, -1)) * (F.relu(size + self.b) / size).unsqueeze(1)).flatten(1, 2)
+        parts = x.unflatten(1, (2, -1))
+        gate = F.relu(1 + self.b * (parts.float().square().sum(1, keepdim=True) + TINY).rsqrt())
+        return (parts * gate.to(x.dtype)).flatten(1, 2)
 
 
 class ComplexStftDiscriminator(nn.Module):
@@ -246,7 +247,8 @@ class ComplexStftDiscriminator(nn.Module):
         for unit in self.units:
             x = unit(x)
             features.append(x)
-        return [magnitude(x, ModReLU.TINY)], [features]
+        real, imaginary = x.float().chunk(2, dim=1)
+        return [(real.square() + imaginary.square() + TINY).sqrt()], [features]
 
 
 def real_and_imaginary(wav: Tensor, window: Tensor) -> Tensor:
@@ -256,9 +258,3 @@ def real_and_imaginary(wav: Tensor, window: Tensor) -> Tensor:
     follow: half as long a bf16 step on CPUs.
     """
     return torch.view_as_real(centred_stft(wav.squeeze(1).float(), window)).permute(0, 3, 1, 2)
-
-
-def magnitude(x: Tensor, tiny: float) -> Tensor:
-    """Of complex channels [B, 2 C, T, F] -> float32 [B, C, T, F]."""
-    real, imaginary = x.float().chunk(2, dim=1)
-    return (real.square() + imaginary.square() + tiny).sqrt()
