@@ -7,6 +7,11 @@ from audiolm.score import codec_table
 from audiolm.train import config
 
 LEAD = "What it is made of, and how many tokens and bits stand for a second of sound."
+ENTRIES = {  # by kind of quantizer
+    "ema": "moving averages",
+    "gradient": "learnt by gradient",
+    "factorised": "learnt by gradient, directions compared (factorised)",
+}
 
 
 def card(codec_dir: Path) -> str:
@@ -16,7 +21,7 @@ def card(codec_dir: Path) -> str:
     rows = {
         "sound": f"{codec.sample_rate} Hz, one channel",
         "frames": f"{codec.frame_rate:g} a second, {frame:g} ms each",
-        "levels": f"{codec.levels} of {2**codec.bits:.0f} entries, {settings.quantizer.kind}"
+        "levels": f"{codec.levels} of {2**codec.bits:.0f} entries, {ENTRIES[settings.quantizer.kind]}"
         + (", level 1 beside the others" if settings.quantizer.split and codec.levels > 1 else ""),
         "tokens": f"{codec.token_rate:g} a second",
         "bitrate": f"{codec.kbit_rate:.3g} kbit/s ({codec.token_rate:g} tokens of {codec.bits:g} bits)",
@@ -43,7 +48,7 @@ def _kind(side) -> str:
 def _teacher(teacher) -> str:
     if teacher is None:
         return "nothing: level 1 is like the others"
-    return f"layer {teacher.layer} of {teacher.path}"
+    return f"layer {teacher.layer} of {Path(teacher.path).name} ({teacher.backend})"
 
 
 def _published(codec: codec_table.Codec) -> str:

@@ -29,14 +29,18 @@ def read_metrics(path: Path) -> dict[str, Series]:
 def panels(metrics: dict[str, Series]) -> dict[str, dict[str, Series]]:
     """Chart title -> line name -> series: numbered metrics share a chart, and so do training and validation.
 
-    Learning rates and gradient norms are left out; the loss of a lone optimizer is called ``loss``.
+    Learning rates and gradient norms are left out; the loss of a lone optimizer is called ``loss``. Of a codec the
+    sums that its optimizers minimise are left out (their terms are there), and the validation loss is a mel distance.
     """
+    codec = "mel" in metrics
     charts: dict[str, dict[str, Series]] = {}
     for name, series in metrics.items():
-        if name.startswith(("lr/", "grad_norm/")):
+        if name.startswith(("lr/", "grad_norm/", "loss/") if codec else ("lr/", "grad_norm/")):
             continue
         kind = "validation" if name.startswith("valid/") else "training"
         plain = "loss" if name == "loss/main" else name.removeprefix("valid/")
+        if codec and name == "valid/loss":
+            plain = "mel"
         if numbered := re.fullmatch(r"(.*?)[ _]?(\d+)", plain):
             title, line = f"{numbered[1]}, {kind}", f"level {numbered[2]}"
         else:

@@ -19,7 +19,7 @@ CODEC_HEADLINES = (  # of a recipe that makes a codec alone
     ("bitrate", "bitrate"),
     ("abx_within", "phone ABX, level 1"),
     ("wer_resynthesis_pocketsphinx", "word errors"),
-    ("codec_visqol", "ViSQOL"),
+    ("codec_visqol_speech", "ViSQOL, speech"),
     ("codec_mel_distance", "mel distance"),
     ("codec_speaker_similarity", "speaker similarity"),
 )

@@ -168,7 +168,7 @@ MEASURES: dict[str, Measure] = {
         "MOS",
         "higher",
         "ViSQOL, MOS-LQO (Chinen et al. 2020), audio mode: both resampled to 48 kHz, support vector regression; equal "
-        "audio gets 4.73",
+        "audio gets 4.73, and bands above half of the codec's rate, empty in both, count as equal",
         most=24,
         backend="visqol-python",
     ),
