@@ -112,7 +112,8 @@ def published_codecs() -> list[Codec]:
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for value in published_values():
         if value.metric.startswith("codec_rates_"):
-            rows.setdefault((value.row, value.source), {})[value.metric.removeprefix("codec_rates_")] = value.value
+            source = value.source if value.checked != "no" else f"{value.source}, not compared with it"
+            rows.setdefault((value.row, source), {})[value.metric.removeprefix("codec_rates_")] = value.value
     return [
         Codec(
             name=name,
