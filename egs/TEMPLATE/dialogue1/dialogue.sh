@@ -131,7 +131,7 @@ stage generate "Continue, transcribe and speak" --after "text codes lm" --out "e
 stage score "Scores beside baselines" --out "exp/*/scores" \
   --after "diarize recognizer align text codec codes lm generate" -- \
   scores --recognizer "$recognizer_dir" --codec "$codec_dir" --lm "$lm_dir" --diarizer "$diarizer" \
-  --aligner "$aligner" "${score_args[@]}"
+  --aligner "$aligner" --measures mel_distance si_sdr stoi pesq "${score_args[@]}"
 stage report "The page" --after score --out report.html -- \
   once report --dir "$dir" --set "${test_sets%% *}" --codec "$codec_dir" --tokenizer "$tokenizer_dir"
 stage export "Layouts that other tools load" --after "tokenizer codec lm" --out "exp/$lm/export" -- \

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Train small codecs on the same real speech for the same number of steps, score them on unseen speakers, print one table.
+#
+#   benchmarks/codec_table/data.sh --corpora "$(echo ../shared/data/{librispeech_*_*,ljspeech,fsdd})" --dir work/codec_table
+#   benchmarks/codec_table/run.sh --dir work/codec_table
+#
+# Every codec is conf/mimi.yaml, with changes from conf/ or from the published ablations. Each is a folder of its own,
+# DIR/<name>; what is there is not made again, so an interrupted run goes on.
+set -euo pipefail
+
+# Begin configuration.
+dir=work/codec_table   # of data.sh; everything is written here
+codecs="mimi no_distillation no_split no_split+no_distillation mimi_adversarial encodec soundstream dac" # +: both changes
+parallel=1             # codecs trained at a time
+steps=2000             # of every training; adversarial losses come in its second half
+seed=0                 # of every training
+stage=train            # train, score or table: begin there
+stop_stage=table       # end there
+# End configuration.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/../../utils/parse_options.sh"
+. "$here/../../utils/path.sh"
+models=$here/../../egs/TEMPLATE/codec1/conf/models
+
+changes() { # NAME -> --config options
+  local part file
+  echo "--config $here/conf/mimi.yaml"
+  for part in ${1//+/ }; do
+    for file in "$here/conf/$part.yaml" "$models/ablations/$part.yaml" "$models/$part.yaml"; do
+      if [[ $part != mimi && -f $file ]]; then echo "--config $file"; break; fi
+    done
+  done
+}
+
+train() { # NAME
+  local teacher=() work=$dir/$1
+  mkdir -p "$work/dump" "$work/log"
+  for set in train dev test; do
+    mkdir -p "$work/dump/$set"
+    ln -sfn "$(realpath "$dir/dump/$set/audio")" "$work/dump/$set/audio"
+  done
+  ln -sfn "$(realpath "$dir/data")" "$work/data"
+  if [[ $1 != *no_distillation* && ! $1 =~ ^(encodec|soundstream|dac)$ ]]; then
+    teacher=(--teacher.path "$dir/exp/recognizer")
+  fi
+  # shellcheck disable=SC2046 # the configs are words
+  audiolm train $(changes "$1") --exp "$work/exp/codec" --train_dir "$dir/dump/train/audio" \
+    --valid_dir "$dir/dump/dev/audio" --trainer.max_steps "$steps" --trainer.seed "$seed" "${teacher[@]}" \
+    --discriminator_start $((steps / 2)) --adversarial_start $((steps * 55 / 100)) >"$work/log/train.log" 2>&1 ||
+    { tail -n 3 "$work/log/train.log" >&2; echo "run.sh: error: training $1 failed, see $work/log/train.log" >&2; exit 1; }
+}
+
+score() { # NAME
+  local work=$dir/$1
+  audiolm codes --dir "$work" --sets test --codec "$work/exp/codec" --job 1 --num_jobs 1
+  audiolm merge --dir "$work" --sets test --kind codes --num_jobs 1 --max_rejected 0%
+  audiolm score --dir "$work" --set test --metrics codec abx --asr pocketsphinx --codec "$work/exp/codec"
+}
+
+runs() { # whether a stage is among those asked for
+  local order="train score table"
+  [[ ${order#*"$stage"} == *"$1"* || $stage == "$1" ]] && [[ ${order%%"$stop_stage"*} == *"$1"* || $stop_stage == "$1" ]]
+}
+
+if runs train; then
+  if [[ ! -f $dir/exp/recognizer/model.safetensors ]]; then
+    audiolm train --config "$here/conf/recognizer.yaml" --exp "$dir/exp/recognizer" \
+      --train_data "$dir/dump/train/audio" --valid_data "$dir/dump/dev/audio"
+  fi
+  export -f train changes
+  export dir here models steps seed
+  # shellcheck disable=SC2086 # names are words
+  printf '%s\n' $codecs | xargs -P "$parallel" -I{} bash -euo pipefail -c 'train {}'
+fi
+if runs score; then
+  for codec in $codecs; do score "$codec"; done
+fi
+if runs table; then
+  # shellcheck disable=SC2086
+  python3 "$here/table.py" --dir "$dir" $codecs
+fi
