@@ -53,7 +53,7 @@ def train(run, batch: int, device: torch.device, repeats: int, limit: float) -> 
     start = max(config.discriminator_start, config.adversarial_start)
     draws = {
         "index": torch.arange(batch, device=device),
-        "levels": torch.full((batch,), config.quantizer.n_q - 1, device=device),
+        "levels": torch.full((batch,), config.quantizer.n_q, device=device),
         "quantized": torch.arange(batch, device=device) % 2 == 0,
     }
     wav = 0.1 * torch.randn(batch, 1, config.crop_samples, device=device)

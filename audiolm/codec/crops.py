@@ -58,11 +58,9 @@ class Crops(Examples):
         duration = min(length, self.durations[reco] - start)
         found = self.data.audio(self.recos[reco], start, duration, self.sample_rate)[: self.samples]
         wav[0, : len(found)] = found
-        levels, rng = self.quantizer.n_q - 1, key.rng("levels")
-        if rng.random() < self.quantizer.dropout:
-            levels = rng.integers(1, levels, endpoint=True)
+        levels = self.quantizer.draw_levels(key.rng("levels"))
         quantized = key.rng("quantized").random() >= self.quantizer.unquantized
-        return {"wav": wav, "index": key.index, "levels": int(levels), "quantized": bool(quantized)}
+        return {"wav": wav, "index": key.index, "levels": levels, "quantized": bool(quantized)}
 
     def _window(self, rng: np.random.Generator) -> tuple[int, float]:
         """Number of a recording and where in it the window begins, in seconds."""

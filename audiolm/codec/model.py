@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiolm.codec.quantize import Draws, Quantized, QuantizerConfig, SplitQuantizer
+from audiolm.codec.dac import DacConfig, DacDecoder, DacEncoder
+from audiolm.codec.quantize import Draws, Quantized, QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig, SeanetDecoder, SeanetEncoder
 from audiolm.codec.spectral import SpectralConfig, SpectralDecoder, SpectralEncoder
 from audiolm.errors import AudiolmError
-from audiolm.nn.conv import CausalConv1d, CausalConvTranspose1d
+from audiolm.nn.conv import PaddedConv1d, PaddedConvTranspose1d, SkippedLSTM
 from audiolm.nn.transformer import Transformer, TransformerConfig
 
 
@@ -26,19 +27,28 @@ class EncoderConfig:
     """One of the encoders.
 
     Attributes:
-        seanet: convolutions on samples (SoundStream, EnCodec, Mimi).
+        seanet: convolutions on samples (SoundStream, EnCodec, SpeechTokenizer, Mimi).
+        dac: the same with Snakes, seeing before and after (DAC).
         stft: convolutions on a causal spectrogram; cheaper, and learns in minutes.
     """
 
     seanet: SeanetConfig | None = None
+    dac: DacConfig | None = None
     stft: SpectralConfig | None = None
 
     def __post_init__(self):
         _one_of(self, "encoder")
 
-    def build(self, dim: int) -> SeanetEncoder | SpectralEncoder:
+    @property
+    def chosen(self) -> SeanetConfig | DacConfig | SpectralConfig:
+        """The section that is given."""
+        return self.seanet or self.dac or self.stft
+
+    def build(self, dim: int) -> nn.Module:
         """The encoder, to `dim` channels."""
-        return SeanetEncoder(self.seanet, dim) if self.seanet else SpectralEncoder(self.stft, dim)
+        if self.seanet:
+            return SeanetEncoder(self.seanet, dim)
+        return DacEncoder(self.dac, dim) if self.dac else SpectralEncoder(self.stft, dim)
 
 
 @dataclass
@@ -46,19 +56,28 @@ class DecoderConfig:
     """One of the decoders.
 
     Attributes:
-        seanet: transposed convolutions to samples (SoundStream, EnCodec, Mimi).
+        seanet: transposed convolutions to samples (SoundStream, EnCodec, SpeechTokenizer, Mimi).
+        dac: the same with Snakes, seeing before and after (DAC).
         istft: convolutions to a spectrogram's magnitudes and phases, then its inverse transform (Vocos).
     """
 
     seanet: SeanetConfig | None = None
+    dac: DacConfig | None = None
     istft: SpectralConfig | None = None
 
     def __post_init__(self):
         _one_of(self, "decoder")
 
-    def build(self, dim: int) -> SeanetDecoder | SpectralDecoder:
+    @property
+    def chosen(self) -> SeanetConfig | DacConfig | SpectralConfig:
+        """The section that is given."""
+        return self.seanet or self.dac or self.istft
+
+    def build(self, dim: int) -> nn.Module:
         """The decoder, from `dim` channels."""
-        return SeanetDecoder(self.seanet, dim) if self.seanet else SpectralDecoder(self.istft, dim)
+        if self.seanet:
+            return SeanetDecoder(self.seanet, dim)
+        return DacDecoder(self.dac, dim) if self.dac else SpectralDecoder(self.istft, dim)
 
 
 @dataclass
@@ -71,9 +90,9 @@ class CodecConfig:
         sample_rate: Hz.
         frame_rate: frames of codes a second.
         dim: channels of latents.
-        encoder_transformer: at the encoder's rate; layers: 0 for none.
+        encoder_transformer: at the encoder's rate; null: none.
         quantizer: latents <-> codes.
-        decoder_transformer: at the decoder's rate; layers: 0 for none.
+        decoder_transformer: at the decoder's rate; null: none.
     """
 
     encoder: EncoderConfig
@@ -81,12 +100,12 @@ class CodecConfig:
     sample_rate: int = 24000
     frame_rate: float = 12.5
     dim: int = 512
-    encoder_transformer: TransformerConfig = field(default_factory=mimi_transformer)
+    encoder_transformer: TransformerConfig | None = field(default_factory=mimi_transformer)
     quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
-    decoder_transformer: TransformerConfig = field(default_factory=mimi_transformer)
+    decoder_transformer: TransformerConfig | None = field(default_factory=mimi_transformer)
 
     def __post_init__(self):
-        hop, decoder_hop = self.hop, (self.decoder.seanet or self.decoder.istft).hop
+        hop, decoder_hop = self.hop, self.decoder.chosen.hop
         if hop != decoder_hop:
             raise AudiolmError(
                 f"encoder takes {hop} samples a step, decoder gives {decoder_hop}; make the products of their hops and "
@@ -100,6 +119,8 @@ class CodecConfig:
             )
         for name in ("encoder_transformer", "decoder_transformer"):
             transformer = getattr(self, name)
+            if transformer is None:
+                continue
             if transformer.dim != self.dim:
                 raise AudiolmError(f"{name}.dim is {transformer.dim}, dim is {self.dim}; make them equal")
             if not transformer.causal or transformer.context is None:
@@ -108,7 +129,7 @@ class CodecConfig:
     @property
     def hop(self) -> int:
         """Samples of one step of the transformers."""
-        return (self.encoder.seanet or self.encoder.stft).hop
+        return self.encoder.chosen.hop
 
     @property
     def frame_size(self) -> int:
@@ -124,10 +145,10 @@ def _one_of(side: EncoderConfig | DecoderConfig, name: str) -> None:
 
 
 class Codec(nn.Module):
-    """Waveform <-> codes, causal without look-ahead: codes of frame t depend on samples before (t + 1) * frame_size.
+    """Waveform <-> codes. Samples are float in [-1, 1] at `sample_rate`.
 
-    Samples are float in [-1, 1] at `sample_rate`. In evaluation mode `encode` and `decode` are deterministic, and codes
-    do not depend on what follows a recording in a padded batch.
+    Where ``causal``, there is no look-ahead: codes of frame t depend on samples before (t + 1) * frame_size, and not on
+    what follows a recording in a padded batch. In evaluation mode `encode` and `decode` are deterministic.
     """
 
     def __init__(self, config: CodecConfig):
@@ -138,22 +159,26 @@ class Codec(nn.Module):
         self.frame_size = config.frame_size
         self.n_q = config.quantizer.n_q
         self.codebook_sizes = [config.quantizer.codebook_size] * self.n_q
+        self.causal = config.encoder.chosen.streams and config.decoder.chosen.streams
         stride = config.frame_size // config.hop
         self.encoder = config.encoder.build(config.dim)
-        self.encoder_transformer = Transformer(config.encoder_transformer)
-        self.downsample = CausalConv1d(
-            config.dim, config.dim, 2 * stride, stride=stride, bias=False, pad_mode="replicate"
-        )
-        self.quantizer = SplitQuantizer(config.quantizer, config.dim)
-        self.upsample = CausalConvTranspose1d(
-            config.dim, config.dim, 2 * stride, stride=stride, groups=config.dim, bias=False
-        )
-        self.decoder_transformer = Transformer(config.decoder_transformer)
+        self.encoder_transformer = _transformer(config.encoder_transformer)
+        self.downsample = self.upsample = None
+        if stride > 1:
+            self.downsample = PaddedConv1d(
+                config.dim, config.dim, 2 * stride, stride=stride, bias=False, pad_mode="replicate"
+            )
+        self.quantizer = config.quantizer.build(config.dim, getattr(config.encoder.chosen, "norm", "none"))
+        if stride > 1:
+            self.upsample = PaddedConvTranspose1d(
+                config.dim, config.dim, 2 * stride, stride=stride, groups=config.dim, bias=False
+            )
+        self.decoder_transformer = _transformer(config.decoder_transformer)
         self.decoder = config.decoder.build(config.dim)
 
     @torch.inference_mode()
     def encode(self, wav: Tensor) -> Tensor:
-        """Samples [B, 1, T] -> codes int64 [B, n_q, ceil(T / frame_size)]; the last frame is filled with zeros."""
+        """Samples [B, 1, T] -> codes int64 [B, n_q, ceil(T / frame_size)]; the last frame is filled up."""
         return self.quantizer.encode(self.to_latents(wav))
 
     @torch.inference_mode()
@@ -173,24 +198,40 @@ class Codec(nn.Module):
 
     def to_latents(self, wav: Tensor) -> Tensor:
         """[B, 1, T] -> [B, dim, ceil(T / frame_size)], before quantization."""
-        wav = F.pad(wav, (0, -wav.shape[-1] % self.frame_size))
-        latents = self.encoder(wav)
-        latents = self.encoder_transformer(latents.transpose(1, 2)).transpose(1, 2)
-        return self.downsample(latents)
+        if self.causal:  # others fill up every layer's last window as they pad it
+            wav = F.pad(wav, (0, -wav.shape[-1] % self.frame_size))
+        latents = _over_time(self.encoder_transformer, self.encoder(wav))
+        return latents if self.downsample is None else self.downsample(latents)
 
     def to_wav(self, latents: Tensor) -> Tensor:
         """[B, dim, F] -> [B, 1, F * frame_size]"""
-        latents = self.decoder_transformer(self.upsample(latents).transpose(1, 2)).transpose(1, 2)
-        return self.decoder(latents)
+        if self.upsample is not None:
+            latents = self.upsample(latents)
+        return self.decoder(_over_time(self.decoder_transformer, latents))
 
     @property
-    def past(self) -> int:
-        """Frames before a frame that can bear on its codes: a window that begins so much earlier gives the same."""
+    def past(self) -> int | None:
+        """Frames before a frame that can bear on its codes: a window that begins so much earlier gives the same.
+
+        None where all that came before does, or what comes after: such codecs take whole recordings.
+        """
+        if not self.causal or any(isinstance(part, SkippedLSTM) for part in self.encoder.modules()):
+            return None
         samples, step = self.encoder.window, self.encoder.window_hop
         for layer in self.encoder.modules():
-            if isinstance(layer, CausalConv1d):
+            if isinstance(layer, PaddedConv1d):
                 samples += layer.padding * step
                 step *= layer.stride
-        transformer = self.config.encoder_transformer
-        steps = transformer.layers * (transformer.context - 1) + self.downsample.padding
+        steps = 0 if self.downsample is None else self.downsample.padding
+        if self.encoder_transformer is not None:
+            transformer = self.config.encoder_transformer
+            steps += transformer.layers * (transformer.context - 1)
         return -(-(samples + steps * self.config.hop) // self.frame_size)
+
+
+def _transformer(config: TransformerConfig | None) -> Transformer | None:
+    return None if config is None else Transformer(config)
+
+
+def _over_time(transformer: Transformer | None, latents: Tensor) -> Tensor:  # [B, D, T] -> [B, D, T]
+    return latents if transformer is None else transformer(latents.transpose(1, 2)).transpose(1, 2)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from audiolm.codec.stft import CausalSTFT
 from audiolm.errors import AudiolmError
-from audiolm.nn.conv import CausalConv1d, CausalConvTranspose1d
+from audiolm.nn.conv import PaddedConv1d, PaddedConvTranspose1d
 
 
 @dataclass
@@ -44,6 +44,11 @@ class SpectralConfig:
         """Samples of one latent."""
         return self.stft_hop * prod(self.ratios)
 
+    @property
+    def streams(self) -> bool:
+        """Whether no step depends on later ones."""
+        return True
+
 
 class SpectralBlock(nn.Module):
     """``x + conv1(gelu(conv(norm(x))))``: [B, C, T] -> [B, C, T], normalised over channels only."""
@@ -51,7 +56,7 @@ class SpectralBlock(nn.Module):
     def __init__(self, channels: int, kernel_size: int):
         super().__init__()
         self.norm = nn.LayerNorm(channels)
-        self.conv = CausalConv1d(channels, channels, kernel_size)
+        self.conv = PaddedConv1d(channels, channels, kernel_size)
         self.out = nn.Conv1d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,13 +73,13 @@ class SpectralEncoder(nn.Module):
         super().__init__()
         self.window, self.window_hop = config.n_fft, config.stft_hop  # samples of the first layer's input and stride
         self.stft = CausalSTFT(config.n_fft, config.stft_hop)
-        self.first = CausalConv1d(config.n_fft // 2 + 1, config.channels, 1)
+        self.first = PaddedConv1d(config.n_fft // 2 + 1, config.channels, 1)
         layers: list[nn.Module] = []
         for ratio in reversed(config.ratios):
             layers += [SpectralBlock(config.channels, config.kernel_size) for _ in range(config.blocks)]
-            layers += [CausalConv1d(config.channels, config.channels, 2 * ratio, stride=ratio)]
+            layers += [PaddedConv1d(config.channels, config.channels, 2 * ratio, stride=ratio)]
         self.layers = nn.Sequential(*layers)
-        self.last = CausalConv1d(config.channels, dim, 1)
+        self.last = PaddedConv1d(config.channels, dim, 1)
 
     def forward(self, wav: Tensor) -> Tensor:
         magnitude = self.stft(wav[:, 0].float()).abs() * 2 / self.stft.window.sum()
@@ -90,10 +95,10 @@ class SpectralDecoder(nn.Module):
     def __init__(self, config: SpectralConfig, dim: int):
         super().__init__()
         self.stft = CausalSTFT(config.n_fft, config.stft_hop)
-        self.first = CausalConv1d(dim, config.channels, 1)
+        self.first = PaddedConv1d(dim, config.channels, 1)
         layers: list[nn.Module] = []
         for ratio in config.ratios:
-            layers += [CausalConvTranspose1d(config.channels, config.channels, 2 * ratio, stride=ratio)]
+            layers += [PaddedConvTranspose1d(config.channels, config.channels, 2 * ratio, stride=ratio)]
             layers += [SpectralBlock(config.channels, config.kernel_size) for _ in range(config.blocks)]
         self.layers = nn.Sequential(*layers)
         self.norm = nn.LayerNorm(config.channels)

@@ -60,6 +60,7 @@ class CodecSystemConfig(CodecConfig):
         mel: scales of the mel loss.
         balance: shares of the losses on the output.
         commitment: weight of the commitment loss.
+        codebook: weight of the loss that moves entries which are parameters.
         teacher: what is distilled; none without it.
         discriminator: shape of the discriminators.
         discriminator_start: step at which the discriminators begin to learn.
@@ -74,6 +75,7 @@ class CodecSystemConfig(CodecConfig):
     mel: MelLossConfig = field(default_factory=MelLossConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     commitment: float = 0.25
+    codebook: float = 1.0
     teacher: TeacherConfig | None = None
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     discriminator_start: int = 0
@@ -114,7 +116,8 @@ class CodecSystem(System):
 
     def parameter_groups(self) -> dict[str, list[dict]]:
         """Transformers with weight decay on matrices, the rest of the codec without; discriminators."""
-        transformers = [self.codec.encoder_transformer, self.codec.decoder_transformer]
+        every = [self.codec.encoder_transformer, self.codec.decoder_transformer]
+        transformers = [transformer for transformer in every if transformer is not None]
         kernels = hidden_kernels(*(block for block in self.codec.modules() if isinstance(block, SpectralBlock)))
         groups = [*decay_matrices(*transformers, hidden=True), *({**group, "weight_decay": 0.0} for group in kernels)]
         judges = list(self.discriminator.parameters())
@@ -147,6 +150,9 @@ class CodecSystem(System):
         gradient = self.balancer(terms, judged)
         terms["commitment"] = quantized.commitment
         losses["codec"] = (output * gradient).sum() + self.config.commitment * quantized.commitment
+        if quantized.codebook is not None:
+            terms["codebook"] = quantized.codebook
+            losses["codec"] = losses["codec"] + self.config.codebook * quantized.codebook
         if self.teacher is not None:
             terms["distillation"] = self._distillation(quantized, wav)
             losses["codec"] = losses["codec"] + self.config.teacher.weight * terms["distillation"]
@@ -179,7 +185,7 @@ class CodecSystem(System):
     def validate(self, batch: Batch) -> dict[str, tuple[Tensor, int]]:
         """``loss``: mel distance with all levels; and the distillation loss where there is a teacher."""
         wav = batch["wav"]
-        every = torch.full_like(batch["levels"], self.codec.n_q - 1)
+        every = torch.full_like(batch["levels"], self.codec.n_q)
         output, quantized = self.codec(wav, Draws(batch["index"], every, torch.ones_like(batch["quantized"])))
         count = len(wav)
         values = {"loss": self.mel(output, wav), "time": F.l1_loss(output, wav)}

@@ -1,8 +1,9 @@
-"""Causal convolutions over time with the padding of EnCodec and Mimi: no output ever sees a later input.
+"""Convolutions over time with the padding of EnCodec, Mimi and DAC.
 
-A convolution of stride ``s`` turns T steps into ceil(T / s); its transpose turns T into T * s. Frame ``t`` of the first
-ends at input step ``(t + 1) * s``; step ``t`` of the second comes from frames up to ``t // s``: a chain of them neither
-looks ahead nor shifts time (EnCodec, section 3.1.1; Moshi, section 3.3.1).
+A convolution of stride ``s`` turns T steps into ceil(T / s); its transpose turns T into T * s. Causal ones see no later
+input: frame ``t`` of the first ends at input step ``(t + 1) * s``; step ``t`` of the second comes from frames up to
+``t // s``: a chain of them neither looks ahead nor shifts time (EnCodec, section 3.1.1; Moshi, section 3.3.1). Others
+see as much before as after.
 """
 
 from collections.abc import Mapping
@@ -14,15 +15,20 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 Norm = Literal["none", "weight_norm"]
-PadMode = Literal["constant", "replicate"]
+PadMode = Literal["constant", "replicate", "reflect"]
 
 
-class CausalConv1d(nn.Module):
-    """``[B, C_in, T] -> [B, C_out, ceil(T / stride)]``, after (kernel - 1) * dilation + 1 - stride steps of padding.
+def with_norm(conv: nn.Module, norm: Norm) -> nn.Module:
+    """``conv`` that trains the length and the direction of its weights along dim 0 apart (Salimans & Kingma 2016)."""
+    return parametrizations.weight_norm(conv) if norm == "weight_norm" else conv
 
-    ``pad_mode``: "constant" pads with zeros, "replicate" with the first step (Mimi's halving of the frame rate). A last
-    window that is not full is filled on the right in the same mode. ``norm``: "weight_norm" trains the length and the
-    direction of each output channel's weights apart (Salimans & Kingma 2016).
+
+class PaddedConv1d(nn.Module):
+    """``[B, C_in, T] -> [B, C_out, ceil(T / stride)]``, with (kernel - 1) * dilation + 1 - stride steps of padding.
+
+    ``pad_mode``: "constant" pads with zeros, "replicate" with the outermost step (Mimi's halving of the frame rate),
+    "reflect" with what lies behind it (EnCodec). A last window that is not full is filled on the right in the same
+    mode. ``causal``: all padding is on the left, else half of it (of an odd number, the larger half).
     """
 
     def __init__(
@@ -36,28 +42,30 @@ class CausalConv1d(nn.Module):
         bias: bool = True,
         pad_mode: PadMode = "constant",
         norm: Norm = "none",
+        causal: bool = True,
     ):
         super().__init__()
         self.stride = stride
         self.pad_mode = pad_mode
-        self.padding = (kernel_size - 1) * dilation + 1 - stride  # on the left, in steps
+        self.padding = (kernel_size - 1) * dilation + 1 - stride  # in steps
         if self.padding < 0:
             raise ValueError(f"a kernel of {kernel_size} steps leaves gaps at stride {stride}")
-        self.conv = nn.Conv1d(
-            in_channels, out_channels, kernel_size, stride, dilation=dilation, groups=groups, bias=bias
-        )
-        if norm == "weight_norm":
-            parametrizations.weight_norm(self.conv)
+        self.right = 0 if causal else self.padding // 2
+        conv = nn.Conv1d(in_channels, out_channels, kernel_size, stride, dilation=dilation, groups=groups, bias=bias)
+        self.conv = with_norm(conv, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         fill = -x.shape[-1] % self.stride  # steps that the last window lacks
         if self.padding or fill:
-            x = F.pad(x, (self.padding, fill), mode=self.pad_mode)
+            x = pad(x, self.padding - self.right, self.right + fill, self.pad_mode)
         return self.conv(x)
 
 
-class CausalConvTranspose1d(nn.Module):
-    """``[B, C_in, T] -> [B, C_out, T * stride]``: a transposed convolution without its last (kernel - stride) steps."""
+class PaddedConvTranspose1d(nn.Module):
+    """``[B, C_in, T] -> [B, C_out, T * stride]``: a transposed convolution without (kernel - stride) steps.
+
+    Those are the last ones where ``causal``, else half of them are the first ones (of an odd number, the larger half).
+    """
 
     def __init__(
         self,
@@ -68,17 +76,39 @@ class CausalConvTranspose1d(nn.Module):
         groups: int = 1,
         bias: bool = True,
         norm: Norm = "none",
+        causal: bool = True,
     ):
         super().__init__()
         if kernel_size < stride:
             raise ValueError(f"a kernel of {kernel_size} steps leaves gaps at stride {stride}")
         self.stride = stride
-        self.conv = nn.ConvTranspose1d(in_channels, out_channels, kernel_size, stride, groups=groups, bias=bias)
-        if norm == "weight_norm":  # dim 0 of its weight is the input channel, as in the released codecs
-            parametrizations.weight_norm(self.conv)
+        self.left = 0 if causal else -((stride - kernel_size) // 2)
+        conv = nn.ConvTranspose1d(in_channels, out_channels, kernel_size, stride, groups=groups, bias=bias)
+        self.conv = with_norm(conv, norm)  # dim 0 of its weight is the input channel, as in the released codecs
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x)[..., : x.shape[-1] * self.stride]
+        return self.conv(x)[..., self.left : self.left + x.shape[-1] * self.stride]
+
+
+class SkippedLSTM(nn.Module):
+    """``x + lstm(x)``: [B, C, T] -> [B, C, T] (EnCodec, section 3.1); in both directions ``[x, x] + lstm(x)``."""
+
+    def __init__(self, channels: int, layers: int, bidirectional: bool = False):
+        super().__init__()
+        self.bidirectional = bidirectional
+        self.lstm = nn.LSTM(channels, channels, layers, batch_first=True, bidirectional=bidirectional)
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = x.transpose(1, 2)
+        skipped = torch.cat((steps, steps), dim=-1) if self.bidirectional else steps
+        return (skipped + self.lstm(steps)[0]).transpose(1, 2)
+
+
+def pad(x: Tensor, left: int, right: int, mode: PadMode) -> Tensor:
+    """[B, C, T] -> [B, C, left + T + right]; what is too short to be reflected has zeros behind it (EnCodec's code)."""
+    if mode == "reflect" and (lack := max(left, right) + 1 - x.shape[-1]) > 0:
+        return F.pad(F.pad(x, (0, lack)), (left, right), mode)[..., :-lack]
+    return F.pad(x, (left, right), mode)
 
 
 def folded_state(module: nn.Module) -> dict[str, Tensor]:

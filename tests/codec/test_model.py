@@ -119,9 +119,9 @@ def test_configs_that_do_not_fit_are_refused(change, message):
 
 
 def test_encoder_and_decoder_are_one_of_their_kinds():
-    with pytest.raises(AudiolmError, match="encoder has no section; give exactly one of: seanet, stft"):
+    with pytest.raises(AudiolmError, match="encoder has no section; give exactly one of: seanet, dac, stft"):
         EncoderConfig()
-    with pytest.raises(AudiolmError, match="decoder has seanet and istft; give exactly one of: seanet, istft"):
+    with pytest.raises(AudiolmError, match="decoder has seanet and istft; give exactly one of: seanet, dac, istft"):
         DecoderConfig(seanet=SeanetConfig(), istft=SpectralConfig())
     with pytest.raises(AudiolmError, match="n_fft 100 is not a multiple of stft_hop 80"):
         SpectralConfig(n_fft=100)

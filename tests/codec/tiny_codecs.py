@@ -4,6 +4,8 @@ from pathlib import Path
 
 import torch
 
+from audiolm.codec.codebook import EuclideanCodebook
+from audiolm.codec.dac import DacConfig
 from audiolm.codec.model import Codec, CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig
@@ -40,11 +42,35 @@ def settings(kind: str = "stft") -> dict:
     }
 
 
+def relative(name: str) -> dict:
+    """Fields of a tiny encodec, soundstream, speechtokenizer or dac, in frames of 320 samples."""
+    shape = {"channels": 4, "ratios": [8, 8, 5]}
+    encodec = {"last_kernel_size": 7, "shortcut": "conv", "lstm": 1, "pad_mode": "reflect"}
+    kinds = {
+        "encodec": SeanetConfig(**shape, **encodec),
+        "soundstream": SeanetConfig(**shape, compress=1, residual_layers=3, dilation_base=3, residual_kernel_size=7),
+        "speechtokenizer": SeanetConfig(**shape, **encodec, bidirectional=True, causal=False),
+        "dac": DacConfig(**shape),
+    }
+    section = {"dac" if name == "dac" else "seanet": kinds[name]}
+    factorised = {"kind": "factorised", "codebook_dim": 4} if name == "dac" else {"codebook_dim": None}
+    return {
+        "encoder": EncoderConfig(**section),
+        "decoder": DecoderConfig(**section),
+        "sample_rate": 8000,
+        "frame_rate": 25.0,
+        "dim": 16,
+        "encoder_transformer": None,
+        "quantizer": QuantizerConfig(n_q=3, codebook_size=16, split=False, unquantized=0.0, **factorised),
+        "decoder_transformer": None,
+    }
+
+
 def tiny_codec(kind: str = "stft") -> Codec:
     """A codec in evaluation mode whose codebooks hold random entries."""
-    codec = Codec(CodecConfig(**settings(kind)))
+    codec = Codec(CodecConfig(**(settings(kind) if kind in ("stft", "seanet") else relative(kind))))
     for codebook in codec.quantizer.codebooks():
-        codebook.embed_sum.normal_()
+        (codebook.embed_sum if isinstance(codebook, EuclideanCodebook) else codebook.embed.data).normal_()
     return codec.eval()
 
 

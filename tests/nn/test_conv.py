@@ -5,7 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiolm.nn.conv import CausalConv1d, CausalConvTranspose1d, fold_weight_norm, folded_state, load_folded_state
+from audiolm.nn.conv import (
+    PaddedConv1d,
+    PaddedConvTranspose1d,
+    SkippedLSTM,
+    fold_weight_norm,
+    folded_state,
+    load_folded_state,
+)
 
 
 @settings(max_examples=30, deadline=None)
@@ -18,7 +25,7 @@ from audiolm.nn.conv import CausalConv1d, CausalConvTranspose1d, fold_weight_nor
 )
 def test_frame_t_sees_nothing_after_its_end(length, stride, extra, dilation, pad_mode):
     torch.manual_seed(0)
-    conv = CausalConv1d(2, 3, stride + extra, stride, dilation=dilation, pad_mode=pad_mode)
+    conv = PaddedConv1d(2, 3, stride + extra, stride, dilation=dilation, pad_mode=pad_mode)
     x = torch.randn(1, 2, length)
     y = conv(x)
     assert y.shape == (1, 3, -(-length // stride))
@@ -32,7 +39,7 @@ def test_frame_t_sees_nothing_after_its_end(length, stride, extra, dilation, pad
 @given(length=st.integers(1, 20), stride=st.integers(1, 4), extra=st.integers(0, 4))
 def test_transposed_step_depends_on_the_frames_begun(length, stride, extra):
     torch.manual_seed(0)
-    conv = CausalConvTranspose1d(2, 3, stride + extra, stride)
+    conv = PaddedConvTranspose1d(2, 3, stride + extra, stride)
     x = torch.randn(1, 2, length)
     y = conv(x)
     assert y.shape == (1, 3, length * stride)
@@ -43,7 +50,7 @@ def test_transposed_step_depends_on_the_frames_begun(length, stride, extra):
 
 
 def test_convolution_by_hand():
-    conv = CausalConv1d(1, 1, 3, stride=2, bias=False)
+    conv = PaddedConv1d(1, 1, 3, stride=2, bias=False)
     conv.conv.weight.data = torch.tensor([[[1.0, 10.0, 100.0]]])
     # one step of padding in front, one to fill the last window: 0 1 2 | 2 3 0
     assert conv(torch.tensor([[[1.0, 2.0, 3.0]]])).tolist() == [[[210.0, 32.0]]]
@@ -51,8 +58,35 @@ def test_convolution_by_hand():
     assert conv(torch.tensor([[[1.0, 2.0, 3.0]]])).tolist() == [[[211.0, 332.0]]]
 
 
+def test_convolution_that_looks_ahead_by_hand():
+    conv = PaddedConv1d(1, 1, 4, bias=False, causal=False)  # two steps before, one after
+    conv.conv.weight.data = torch.tensor([[[1.0, 10.0, 100.0, 1000.0]]])
+    assert conv(torch.tensor([[[1.0, 2.0, 3.0]]])).tolist() == [[[2100.0, 3210.0, 321.0]]]
+    conv.pad_mode = "reflect"  # 3 2 | 1 2 3 | 2
+    assert conv(torch.tensor([[[1.0, 2.0, 3.0]]])).tolist() == [[[2123.0, 3212.0, 2321.0]]]
+    # too short to be reflected: 1 0 is, to 0 0 1 0, and what was added is cut off again
+    assert conv(torch.tensor([[[1.0]]])).tolist() == [[[100.0]]]
+
+
+def test_transposed_convolution_that_looks_ahead_by_hand():
+    conv = PaddedConvTranspose1d(1, 1, 5, stride=2, bias=False, causal=False)  # two of three steps cut in front
+    conv.conv.weight.data = torch.tensor([[[1.0, 2.0, 3.0, 4.0, 5.0]]])
+    assert conv(torch.tensor([[[1.0, 10.0]]])).tolist() == [[[13.0, 24.0, 35.0, 40.0]]]
+
+
+def test_lstm_adds_to_its_input():
+    for both in (False, True):
+        lstm = SkippedLSTM(3, 2, bidirectional=both)
+        x = torch.randn(2, 3, 5)
+        y = lstm(x)
+        assert y.shape == (2, 6 if both else 3, 5)
+        for parameter in lstm.parameters():
+            parameter.data.zero_()
+        assert torch.equal(lstm(x), torch.cat([x, x], dim=1) if both else x)
+
+
 def test_transposed_convolution_by_hand():
-    conv = CausalConvTranspose1d(1, 1, 4, stride=2, bias=False)
+    conv = PaddedConvTranspose1d(1, 1, 4, stride=2, bias=False)
     conv.conv.weight.data = torch.tensor([[[1.0, 2.0, 3.0, 4.0]]])
     assert conv(torch.tensor([[[1.0, 10.0]]])).tolist() == [[[1.0, 2.0, 13.0, 24.0]]]
 
@@ -64,22 +98,22 @@ def test_padding_is_that_of_transformers_mimi(kind):
     torch.manual_seed(0)
     x = torch.randn(2, 4, 23)
     if kind == "conv":
-        ours, theirs = CausalConv1d(4, 6, 8, stride=4), mimi.MimiConv1d(config, 4, 6, 8, stride=4)
+        ours, theirs = PaddedConv1d(4, 6, 8, stride=4), mimi.MimiConv1d(config, 4, 6, 8, stride=4)
     else:
-        ours, theirs = CausalConvTranspose1d(4, 6, 8, stride=4), mimi.MimiConvTranspose1d(config, 4, 6, 8, stride=4)
+        ours, theirs = PaddedConvTranspose1d(4, 6, 8, stride=4), mimi.MimiConvTranspose1d(config, 4, 6, 8, stride=4)
     ours.load_state_dict(theirs.state_dict())
     assert torch.equal(ours(x), theirs(x))
 
 
 def weight_normed():
     return torch.nn.Sequential(
-        CausalConv1d(2, 3, 5, norm="weight_norm"), CausalConvTranspose1d(3, 2, 4, 2, norm="weight_norm")
+        PaddedConv1d(2, 3, 5, norm="weight_norm"), PaddedConvTranspose1d(3, 2, 4, 2, norm="weight_norm")
     )
 
 
 def test_weight_norm_folds_into_plain_convolutions():
     torch.manual_seed(0)
-    module, plain = weight_normed(), torch.nn.Sequential(CausalConv1d(2, 3, 5), CausalConvTranspose1d(3, 2, 4, 2))
+    module, plain = weight_normed(), torch.nn.Sequential(PaddedConv1d(2, 3, 5), PaddedConvTranspose1d(3, 2, 4, 2))
     x = torch.randn(1, 2, 9)
     plain.load_state_dict(folded_state(module))
     assert torch.allclose(plain(x), module(x), atol=1e-6)
@@ -92,7 +126,7 @@ def test_weight_norm_folds_into_plain_convolutions():
     assert module.state_dict().keys() == plain.state_dict().keys()
 
 
-@pytest.mark.parametrize("make", [CausalConv1d, CausalConvTranspose1d])
+@pytest.mark.parametrize("make", [PaddedConv1d, PaddedConvTranspose1d])
 def test_kernel_shorter_than_stride_is_refused(make):
     with pytest.raises(ValueError, match="leaves gaps at stride 4"):
         make(1, 1, 3, stride=4)

@@ -38,13 +38,7 @@ def embed_like_codec(model: MoshiModel, codec: Codec, spread: float = 0.3) -> No
 
 def entry_latents(codec: Codec) -> Tensor:
     """What each codebook entry adds to the decoder's input, centred a level: float32 [levels, entries, dim]."""
-    quantizer = codec.quantizer
-    tables = [
-        layer.codebook.entries @ branch.output_proj.weight[:, :, 0].T
-        for branch in (quantizer.semantic, quantizer.acoustic)
-        for layer in branch.layers
-    ]
-    latents = torch.stack(tables).float()
+    latents = torch.stack(codec.quantizer.parts()).float()
     return latents - latents.mean(dim=1, keepdim=True)
 
 
