@@ -139,7 +139,9 @@ def answer(codec, request: dict) -> dict:
         calls = codec.steps(work.removeprefix("stream_"), frames)
     else:
         wav, codes = codec.inputs(frames)
-        calls = [(lambda: codec.encode(wav)) if work == "encode" else (lambda: codec.decode(codes))] * request["repeats"]
+        calls = [(lambda: codec.encode(wav)) if work == "encode" else (lambda: codec.decode(codes))] * request[
+            "repeats"
+        ]
     took = []
     for call in calls:
         begin = time.perf_counter()
