@@ -22,4 +22,5 @@ def load_codec(exp_dir: str | Path, device: str | torch.device = "cpu") -> Codec
     codec = Codec(settings)
     fold_weight_norm(codec)
     checkpoint.load_weights(codec, exp_dir)
-    return codec.eval().requires_grad_(False).to(device)
+    codec = codec.eval().requires_grad_(False).to(device)
+    return codec.prepare() if torch.device(device).type == "cpu" else codec

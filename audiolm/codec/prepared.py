@@ -5,6 +5,7 @@ tiles of a second they do. A tile is a step of streaming, so that both are the s
 """
 
 from copy import deepcopy
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -17,9 +18,22 @@ from audiolm.codec.seanet import SeanetBlock, SeanetDecoder, SeanetEncoder
 from audiolm.codec.spectral import SpectralBlock, SpectralDecoder, SpectralEncoder
 from audiolm.nn.conv import PaddedConv1d
 from audiolm.nn.packed import PackedLinear, Precision, pack_linears
-from audiolm.nn.steps import Attending, Chain, Conv, Layer, Past, Residual, Slots, Step, plain_layer, windows
+from audiolm.nn.steps import (
+    Attending,
+    Chain,
+    Conv,
+    ConvTranspose,
+    Layer,
+    Past,
+    Residual,
+    Slots,
+    Step,
+    plain_layer,
+    windows,
+)
 
-TILE = 0.64  # seconds of audio in all rows of a batch together
+SECONDS = 4.0  # of audio in all rows of a batch together, from layer to layer
+TILE = 2**18  # numbers in an activation of all rows together, within a layer: it stays in a core's cache
 
 
 class Prepared:
@@ -104,11 +118,18 @@ class Prepared:
         """Codes [B, K, F] -> [B, F, dim]"""
         return self.quantizer.decode(codes).transpose(1, 2).to(self.dtype)
 
-    def _tiles(self, layer: Layer, x: Tensor, frame: int) -> Tensor:
-        """Put x [B, F * frame, C] through ``layer`` some frames at a time; the result is float32."""
-        step = layer.open(self.slots(len(x)))
-        frames = max(1, round(TILE * self.codec.frame_rate / len(x)))
-        return torch.cat([step(tile.to(self.dtype)).float() for tile in x.split(frames * frame, dim=1)], dim=1)
+    def _tiles(self, side: Chain, x: Tensor, frame: int) -> Tensor:
+        """Whole recordings [B, F * frame, C] through an encoder or decoder; the result is float32."""
+        slots = self.slots(len(x))
+        stages = [(Chain(stage.layers).open(slots), stage.tile(len(x))) for stage in _stages(side)]
+        frames = max(1, round(SECONDS * self.codec.frame_rate / len(x)))
+        parts = []
+        for part in x.split(frames * frame, dim=1):
+            part = part.to(self.dtype)
+            for step, tile in stages:
+                part = torch.cat([step(piece) for piece in part.split(tile, dim=1)], dim=1)
+            parts.append(part.float())
+        return torch.cat(parts, dim=1)
 
 
 class FixedCodebook(nn.Module):
@@ -135,6 +156,7 @@ class SpectralInput:
 
     def __init__(self, encoder: SpectralEncoder):
         self.stft, self.floor = encoder.stft, encoder.FLOOR
+        self.stride, self.channels, self.outputs = self.stft.hop, 1, self.stft.n_fft // 2 + 1
 
     def open(self, slots: Slots) -> Step:
         n_fft, hop, window = self.stft.n_fft, self.stft.hop, self.stft.window
@@ -182,6 +204,44 @@ class SpectralBranch:
     def open(self, slots: Slots) -> Step:
         conv = self.conv.open(slots)
         return lambda x: self.out(F.gelu(conv(self.norm(x.float()).to(x.dtype))))
+
+
+@dataclass
+class Stage:
+    """Layers of an encoder or decoder from one change of rate to the next.
+
+    Attributes:
+        layers: in order.
+        width: numbers that the widest activation holds for one step of the input.
+        unit: steps of the input that give one of the output.
+    """
+
+    layers: list[Layer] = field(default_factory=list)
+    width: int = 1
+    unit: int = 1
+
+    def tile(self, batch: int) -> int:
+        """Steps of the input at a time, in whole units."""
+        return max(1, TILE // (batch * self.width * self.unit)) * self.unit
+
+
+def _stages(side: Chain) -> list[Stage]:
+    stages = [Stage()]
+    rate = 1  # steps for one of the stage's input
+    for layer in side.layers:
+        if isinstance(layer, ConvTranspose):
+            stages.append(Stage())
+            rate = layer.stride
+        stage = stages[-1]
+        stage.layers.append(layer)
+        if isinstance(layer, ConvTranspose):
+            stage.width = max(layer.channels, layer.outputs * rate)
+        elif isinstance(layer, Conv | SpectralInput):
+            stage.width = max(stage.width, rate * layer.channels, rate * layer.outputs // layer.stride)
+            if layer.stride > 1:
+                stage.unit, rate = layer.stride, 1
+                stages.append(Stage())
+    return stages
 
 
 def _attend(layer: Attending | Chain, latents: Tensor) -> Tensor:

@@ -66,14 +66,15 @@ class CodecStream:
         Arguments and errors as of :meth:`encode`; codes beyond the codebook's size are an error of torch.
         """
         codec = self.form.codec
-        levels, frames = codes.shape[1:]
-        if len(codes) != self.batch or not 1 <= levels <= codec.n_q or not 1 <= frames <= self.max_frames:
+        batch, levels, frames = codes.shape if codes.ndim == 3 else (0, 0, 0)
+        if batch != self.batch or not 1 <= levels <= codec.n_q or not 1 <= frames <= self.max_frames:
             raise AudiolmError(
                 f"codes of shape {list(codes.shape)}, expected [{self.batch}, K, n] with K = 1 … {codec.n_q} and n = "
                 f"1 … {self.max_frames}: give the codec's own codes, or a stream of another batch and max_frames"
             )
         return self._decoding(codes, active)
 
+    @torch.inference_mode()
     def reset(self, slots: Sequence[int] | Tensor | None = None) -> None:
         """Begin new sequences in ``slots`` (indices; None = all), in both directions."""
         for direction in (self._encoding, self._decoding):

@@ -71,14 +71,16 @@ class Past:
 
     def join(self, x: Tensor, elu: bool = False) -> Tensor:
         """[B, T, C] -> [B, length + T, C] with the past before it, both after the non-linearity if ``elu``."""
-        if not self.length:
-            return F.elu(x) if elu else x
+        if not self.length and not elu:
+            return x
         joined = x.new_empty(len(x), self.length + x.shape[1], x.shape[2])
         before, now = joined[:, : self.length], joined[:, self.length :]
         if elu:
-            torch.ops.aten.elu.out(x, out=now)
+            elu_into(now, x)
         else:
             now.copy_(x)
+        if not self.length:
+            return joined
         if self.begun is None:
             before.copy_(self.steps)
         else:
@@ -94,7 +96,8 @@ class Conv:
     def __init__(self, layer: PaddedConv1d, precision: Precision, elu: bool = False):
         conv = layer.conv
         self.elu, self.stride, self.padding = elu, layer.stride, layer.padding
-        self.kernel, self.dilation, self.channels = conv.kernel_size[0], conv.dilation[0], conv.in_channels
+        self.kernel, self.dilation = conv.kernel_size[0], conv.dilation[0]
+        self.channels, self.outputs = conv.in_channels, conv.out_channels
         self.replicate = layer.pad_mode == "replicate"
         if conv.groups != 1 or layer.right or layer.pad_mode == "reflect":
             raise TypeError(f"no steps for {layer}")
@@ -115,7 +118,8 @@ class ConvTranspose:
         conv = layer.conv
         if conv.groups not in (1, conv.in_channels) or layer.left:
             raise TypeError(f"no steps for {layer}")
-        self.elu, self.stride, self.channels = elu, layer.stride, conv.in_channels
+        self.elu, self.stride = elu, layer.stride
+        self.channels, self.outputs = conv.in_channels, conv.out_channels
         self.taps = -(-conv.kernel_size[0] // self.stride)
         weight = F.pad(conv.weight.detach(), (0, self.taps * self.stride - conv.kernel_size[0]))
         weight = weight.unflatten(2, (self.taps, self.stride)).flip(2)  # [C, C' or 1, tap, stride], oldest tap first
@@ -208,6 +212,12 @@ class Chain:
             return x
 
         return step
+
+
+def elu_into(out: Tensor, x: Tensor) -> None:
+    """ELU as max(x, exp(min(x, 0)) - 1): on CPUs three quarters of the time of torch's, which calls expm1."""
+    torch.clamp(x, max=0, out=out)
+    torch.maximum(x, out.exp_().sub_(1), out=out)
 
 
 def windows(x: Tensor, kernel: int, stride: int, dilation: int) -> Tensor:

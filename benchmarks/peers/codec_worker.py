@@ -88,11 +88,12 @@ class Rustymimi(Moshi):
     def steps(self, work: str, frames: int):
         wav, codes = self.inputs(frames)
         self.model.reset()
-        for t in range(frames):
-            if work == "encode":
-                yield lambda x=wav[..., t * FRAME : (t + 1) * FRAME]: self.model.encode_step(x)
-            else:
-                yield lambda c=codes[..., t : t + 1]: self.model.decode_step(c)
+        if work == "encode":
+            chunks, run = self.numpy.split(wav, frames, axis=2), self.model.encode_step
+        else:
+            chunks, run = self.numpy.split(codes, frames, axis=2), self.model.decode_step
+        for chunk in map(self.numpy.ascontiguousarray, chunks):
+            yield lambda chunk=chunk: run(chunk)
 
 
 class Audiolm(Moshi):
