@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from audiolm.annotate.hub import find_weights
 from audiolm.annotate.turns import SpeakerTurn
+from audiolm.encoders.hub import find_weights
 from audiolm.errors import AudiolmError, first_line
 
 os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "false")

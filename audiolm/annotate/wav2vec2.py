@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audiolm.annotate.hub import find_weights, reachable
+from audiolm.encoders.hub import find_weights, reachable
 from audiolm.errors import AudiolmError, first_line
 
 WINDOW = 30.0  # seconds that are encoded at once

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from audiolm.annotate.align import Failure, TimedWord
-from audiolm.annotate.hub import find_weights, reachable
+from audiolm.encoders.hub import find_weights, reachable
 from audiolm.errors import AudiolmError, first_line
 
 SAMPLE_RATE = 16000

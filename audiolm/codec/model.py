@@ -1,6 +1,8 @@
 """A neural codec composed from a config: encoder, transformer, quantizer, transformer, decoder."""
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
+from math import ceil
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +13,7 @@ from audiolm.codec.prepared import Prepared
 from audiolm.codec.quantize import Draws, Quantized, QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig, SeanetDecoder, SeanetEncoder
 from audiolm.codec.spectral import SpectralConfig, SpectralDecoder, SpectralEncoder
+from audiolm.codec.stft import CausalSTFT
 from audiolm.codec.streaming import CodecStream
 from audiolm.errors import AudiolmError
 from audiolm.nn.conv import PaddedConv1d, PaddedConvTranspose1d, SkippedLSTM
@@ -182,14 +185,33 @@ class Codec(nn.Module):
 
     @torch.inference_mode()
     def encode(self, wav: Tensor) -> Tensor:
-        """Samples [B, 1, T] -> codes int64 [B, n_q, ceil(T / frame_size)]; the last frame is filled up."""
+        """Samples [B, 1, T] -> codes int64 [B, n_q, ceil(T / frame_size)]; the last frame is filled up.
+
+        Raises:
+            AudiolmError: another shape, no samples, NaN or infinite samples.
+        """
+        if wav.ndim != 3 or wav.shape[1] != 1 or wav.numel() == 0:
+            raise AudiolmError(
+                f"samples of shape {list(wav.shape)}, expected [batch, 1, samples], at least one of them"
+            )
+        if not wav.isfinite().all():
+            raise AudiolmError("NaN or infinite samples, expected numbers in -1 … 1; mend the audio")
         if self.prepared is not None:
             return self.prepared.encode(F.pad(wav, (0, -wav.shape[-1] % self.frame_size)))
         return self.quantizer.encode(self.to_latents(wav))
 
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes [B, K, F] of the first K <= n_q levels -> samples [B, 1, F * frame_size]."""
+        """Codes [B, K, F] of the first K <= n_q levels -> samples [B, 1, F * frame_size].
+
+        Raises:
+            AudiolmError: another shape, no codes, more levels than there are, codes that no codebook has.
+        """
+        if codes.ndim != 3 or codes.is_floating_point() or codes.numel() == 0:
+            raise AudiolmError(
+                f"codes of shape {list(codes.shape)} and {codes.dtype}, expected integers [batch, levels, frames], at "
+                "least one of them"
+            )
         if codes.shape[1] > self.n_q or codes.min() < 0 or codes.max() >= self.config.quantizer.codebook_size:
             raise AudiolmError(
                 f"codes of {codes.shape[1]} levels with values {int(codes.min())} … {int(codes.max())}; this codec has "
@@ -230,7 +252,7 @@ class Codec(nn.Module):
 
     def to_latents(self, wav: Tensor) -> Tensor:
         """[B, 1, T] -> [B, dim, ceil(T / frame_size)], before quantization."""
-        if self.causal:  # others fill up every layer's last window as they pad it
+        if self.causal or self.config.encoder.dac:  # EnCodec's layers fill up their last windows themselves
             wav = F.pad(wav, (0, -wav.shape[-1] % self.frame_size))
         latents = _over_time(self.encoder_transformer, self.encoder(wav))
         return latents if self.downsample is None else self.downsample(latents)
@@ -241,7 +263,7 @@ class Codec(nn.Module):
             latents = self.upsample(latents)
         return self.decoder(_over_time(self.decoder_transformer, latents))
 
-    @property
+    @cached_property
     def past(self) -> int | None:
         """Frames before a frame that can bear on its codes: a window that begins so much earlier gives the same.
 
@@ -259,6 +281,27 @@ class Codec(nn.Module):
             transformer = self.config.encoder_transformer
             steps += transformer.layers * (transformer.context - 1)
         return -(-(samples + steps * self.config.hop) // self.frame_size)
+
+    @cached_property
+    def decoder_past(self) -> int | None:
+        """Frames before a frame that can bear on its samples; None as for `past`."""
+        if not self.causal or any(isinstance(part, SkippedLSTM) for part in self.decoder.modules()):
+            return None
+        frames, rate = 0.0, self.frame_size // self.config.hop  # steps a frame
+        if self.upsample is not None:
+            frames += self.upsample.past
+        if self.decoder_transformer is not None:
+            transformer = self.config.decoder_transformer
+            frames += transformer.layers * (transformer.context - 1) / rate
+        for layer in self.decoder.modules():
+            if isinstance(layer, PaddedConv1d):
+                frames += layer.padding / rate
+            elif isinstance(layer, PaddedConvTranspose1d):
+                frames += layer.past / rate
+                rate *= layer.stride
+            elif isinstance(layer, CausalSTFT):
+                frames += (layer.n_fft // layer.hop - 1) / rate
+        return ceil(frames)
 
 
 def _transformer(config: TransformerConfig | None) -> Transformer | None:

@@ -9,13 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiolm.codec.codebook import Codebook, CosineCodebook, EuclideanCodebook, GradientCodebook
+from audiolm.codec.ranks import mean_ranks
 from audiolm.errors import AudiolmError
 from audiolm.nn.conv import Norm, with_norm
 
 
 @dataclass
 class QuantizerConfig:
-    """Residual vector quantization; defaults are Mimi's (Moshi, sections 3.3.2 and 3.3.3).
+    """Residual vector quantization; defaults are Mimi's (Moshi, sections 3.3.1 and 3.3.2).
 
     Attributes:
         n_q: levels, the semantic one included.
@@ -182,7 +183,7 @@ class ResidualQuantizer(Quantizer):
         with torch.autocast(latents.device.type, enabled=False):
             projected = self._project(latents)
             residual, total = projected, torch.zeros_like(projected)
-            codes, entries, losses = [], [], Losses(draws.levels)
+            codes, entries, losses = [], [], Losses(draws.levels, self.training)
             for layer in self.layers:
                 codes.append(_choose(layer.codebook, residual.detach(), draws.index, self.training))
                 entries.append(layer.codebook.decode(codes[-1]))
@@ -247,7 +248,7 @@ class FactorisedQuantizer(Quantizer):
         with torch.autocast(latents.device.type, enabled=False):
             latents = latents.float()
             residual, total = latents, torch.zeros_like(latents)
-            codes, parts, losses = [], [], Losses(draws.levels)
+            codes, parts, losses = [], [], Losses(draws.levels, self.training)
             for layer in self.layers:
                 projected = layer.project(residual)
                 codes.append(_choose(layer.codebook, projected.detach(), draws.index, self.training))
@@ -269,7 +270,7 @@ class FactorisedQuantizer(Quantizer):
 class SplitQuantizer(Quantizer):
     """Mimi's quantizer: one semantic level beside n_q - 1 acoustic ones, each branch on the latents themselves.
 
-    Their outputs are summed (Moshi, section 3.3.3), so a teacher's pull on level 1 does not cost the others quality.
+    Their outputs are summed (Moshi, section 3.3.2), so a teacher's pull on level 1 does not cost the others quality.
     """
 
     def __init__(self, config: QuantizerConfig, dim: int, norm: Norm = "none"):
@@ -307,8 +308,9 @@ class SplitQuantizer(Quantizer):
 class Losses:
     """Squared distances of residuals from their entries, level by level, over the samples whose levels are in use."""
 
-    def __init__(self, levels: Tensor):
+    def __init__(self, levels: Tensor, training: bool):
         self.levels = levels  # [B]
+        self.training = training  # ranks validate batches of their own: nothing may be asked of the others then
         self.in_use: list[Tensor] = []  # of each level: [B], 1 or 0
         self.commitment: list[Tensor] = []
         self.codebook: list[Tensor] = []
@@ -323,6 +325,7 @@ class Losses:
     def means(self) -> tuple[Tensor, Tensor | None]:
         """Commitment and codebook loss."""
         count = torch.stack(self.in_use).sum()
+        count = mean_ranks(count) if self.training else count
         return (
             torch.stack(self.commitment).sum() / count,
             torch.stack(self.codebook).sum() / count if self.codebook else None,

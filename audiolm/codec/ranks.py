@@ -17,6 +17,11 @@ def sum_ranks(x: Tensor) -> Tensor:
     return x
 
 
+def mean_ranks(x: Tensor) -> Tensor:
+    """Mean of ``x`` over the ranks: of a mean over a rank's samples, the mean over those of all."""
+    return sum_ranks(x) / dist.get_world_size() if distributed() else x
+
+
 def gather_samples(x: Tensor, index: Tensor) -> Tensor:
     """All ranks' samples ``x`` [B, ...] in the order of their global ``index`` [B]: the same on any number of ranks."""
     if distributed():

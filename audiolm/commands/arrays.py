@@ -5,6 +5,7 @@ runs.
 import argparse
 from pathlib import Path
 
+from audiolm.errors import AudiolmError, first_line
 from audiolm.jobs.cores import available_gpus
 
 
@@ -16,6 +17,23 @@ def add_array_options(parser: argparse.ArgumentParser) -> None:
         "--job", type=int, default=1, help="which share of the recordings, from 1; a file's channels stay together"
     )
     parser.add_argument("--num_jobs", type=int, default=1, help="number of shares")
+
+
+def named_device(name: str) -> str:
+    """The device of an option ``--device``: ``auto`` is a GPU if there is one.
+
+    Raises:
+        AudiolmError: no such device here.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise AudiolmError(f"--device {name}: {first_line(error)}; expected cpu, cuda, cuda:1 … or auto") from None
+    return name
 
 
 def job_device(job: int) -> str:

@@ -1,14 +1,51 @@
-"""Copy a trained LM with its codec and tokenizer into one directory that loads anywhere, and check that it does."""
+"""Write a codec in another project's layout or in ours, or a dialogue model as one directory that loads anywhere.
+
+  audiolm export --codec exp/codec --to transformers --out mimi      for from_pretrained of MimiModel, EncodecModel …
+  audiolm export --codec exp/codec --to moshi --out mimi             for moshi's get_mimi and rustymimi.Tokenizer
+  audiolm export --codec kyutai/mimi --levels 8 --out exp/mimi       for every verb here, and for train codec --init
+  audiolm export --lm exp/lm --codec exp/codec --tokenizer exp/tokenizer --out model      LM, codec and tokenizer
+
+The codec is one trained here or a released one (see audiolm encode --help). What a layout cannot hold is refused.
+"""
+
+import argparse
+
+from audiolm.errors import AudiolmError
+
+OURS = "audiolm"
+LAYOUTS = (OURS, "transformers", "moshi")
 
 
-def add_arguments(parser):
-    parser.add_argument("--lm", required=True, metavar="DIR", help="the LM's experiment")
-    parser.add_argument("--codec", required=True, metavar="DIR", help="the codec's experiment")
-    parser.add_argument("--tokenizer", required=True, metavar="DIR", help="the text tokenizer")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's options."""
+    parser.add_argument("--codec", required=True, metavar="NAME", help="experiment directory, folder, file or hub id")
+    parser.add_argument("--to", choices=LAYOUTS, default=OURS, help="layout of a codec that is exported alone")
+    parser.add_argument("--levels", type=int, help="of a codec that is exported alone, the first levels only")
+    parser.add_argument("--lm", metavar="DIR", help="the LM's experiment; with --tokenizer")
+    parser.add_argument("--tokenizer", metavar="DIR", help="the text tokenizer; with --lm")
     parser.add_argument("--out", required=True, metavar="DIR", help="the directory to make")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
+    """Write it and say what it is."""
+    if (args.lm is None) != (args.tokenizer is None):
+        raise AudiolmError("--lm and --tokenizer go together; a codec alone needs neither")
+    if args.lm is None:
+        _export_codec(args)
+    elif args.to != OURS or args.levels is not None:
+        raise AudiolmError("--to and --levels are for a codec that is exported alone; leave --lm and --tokenizer out")
+    else:
+        _export_model(args)
+
+
+def _export_codec(args: argparse.Namespace) -> None:
+    from audiolm.codec.load import export_codec
+
+    usage = export_codec(args.codec, args.out, None if args.to == OURS else args.to, args.levels)
+    print(f"exported {args.codec} to {args.out}; it loads with {usage}")
+
+
+def _export_model(args: argparse.Namespace) -> None:
     from audiolm.models.moshi.bundle import write_bundle
 
     manifest = write_bundle(args.lm, args.codec, args.tokenizer, args.out)

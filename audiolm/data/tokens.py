@@ -56,6 +56,15 @@ class Meta:
         return np.dtype("<i2" if max(self.vocab_sizes) <= 1 << 15 else "<i4")
 
 
+def write_meta(directory: str | os.PathLike, kind: str, meta: Meta) -> None:
+    """Write the ``meta.json`` of an archive."""
+    write_lines(Path(directory) / "meta.json", [_meta_text(kind, meta)])
+
+
+def _meta_text(kind: str, meta: Meta) -> str:
+    return json.dumps({"kind": kind, **asdict(meta)}, indent=2)
+
+
 def read_meta(directory: str | os.PathLike, kind: str) -> Meta:
     """The ``meta.json`` of an archive.
 
@@ -102,13 +111,12 @@ class TokenWriter:
 
     def _claim(self) -> None:
         path = self.directory / "meta.json"
-        text = json.dumps({"kind": self.kind, **asdict(self.meta)}, indent=2)
-        if path.exists() and path.read_text(encoding="utf-8") == f"{text}\n":
+        if path.exists() and path.read_text(encoding="utf-8") == f"{_meta_text(self.kind, self.meta)}\n":
             return
         for part in _parts(self.directory, self.kind):
             part.unlink()
             part.with_suffix(".ark").unlink(missing_ok=True)
-        write_lines(path, [text])
+        write_meta(self.directory, self.kind, self.meta)
 
     def write(self, key: str, array: np.ndarray) -> None:
         """Append tokens [frames, streams]."""

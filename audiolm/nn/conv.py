@@ -82,6 +82,7 @@ class PaddedConvTranspose1d(nn.Module):
         if kernel_size < stride:
             raise ValueError(f"a kernel of {kernel_size} steps leaves gaps at stride {stride}")
         self.stride = stride
+        self.past = (kernel_size - 1) // stride  # input steps before one that bear on its output
         self.left = 0 if causal else -((stride - kernel_size) // 2)
         conv = nn.ConvTranspose1d(in_channels, out_channels, kernel_size, stride, groups=groups, bias=bias)
         self.conv = with_norm(conv, norm)  # dim 0 of its weight is the input channel, as in the released codecs

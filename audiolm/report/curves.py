@@ -1,12 +1,15 @@
-"""Learning curves of an experiment's ``metrics.jsonl``, as small SVG charts: training and validation side by side."""
+"""Learning curves of an experiment's ``metrics.jsonl``, as small SVG charts: training and validation side by side, and
+the bands of a reference."""
 
-import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
+from typing import TypeVar
 
+from audiolm.train.reference import Band
+
+T = TypeVar("T")
 Series = list[tuple[float, float]]  # (step, value)
 
 WIDTH, HEIGHT = 340, 200
@@ -15,23 +18,12 @@ LOG_RANGE = 20  # a chart whose values span more than this factor gets a logarit
 MOST_LINES = 9
 
 
-def read_metrics(path: Path) -> dict[str, Series]:
-    """Metric -> its values by step, those that are not finite left out."""
-    metrics: dict[str, Series] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        values = json.loads(line)
-        for name, value in values.items():
-            if name not in ("step", "seconds") and isinstance(value, (int, float)):
-                metrics.setdefault(name, []).append((values["step"], value))
-    return metrics
-
-
-def panels(metrics: dict[str, Series]) -> dict[str, dict[str, Series]]:
-    """Chart title -> line name -> series: numbered metrics share a chart, and so do training and validation.
+def panels(metrics: Mapping[str, T]) -> dict[str, dict[str, T]]:
+    """Chart title -> line name -> series (or band): numbered metrics share a chart, and so do training and validation.
 
     Learning rates and gradient norms are left out; the loss of a lone optimizer is called ``loss``.
     """
-    charts: dict[str, dict[str, Series]] = {}
+    charts: dict[str, dict[str, T]] = {}
     for name, series in metrics.items():
         if name.startswith(("lr/", "grad_norm/")):
             continue
@@ -45,10 +37,14 @@ def panels(metrics: dict[str, Series]) -> dict[str, dict[str, Series]]:
     return charts
 
 
-def chart(title: str, lines: dict[str, Series]) -> str:
-    """One chart as an SVG figure."""
+def chart(title: str, lines: dict[str, Series], bands: Mapping[str, Band] | None = None) -> str:
+    """One chart as an SVG figure; ``bands`` are where the lines of those names should be."""
     values = [value for series in lines.values() for _, value in series]
     steps = [step for series in lines.values() for step, _ in series]
+    areas = {name: _area(band, max(steps)) for name, band in (bands or {}).items() if name in lines}
+    least = min(values) if min(values) > 0 else -math.inf  # a band may reach below what a logarithmic axis can show
+    areas = {name: [(step, max(value, least / 2)) for step, value in area] for name, area in areas.items() if area}
+    values += [value for area in areas.values() for _, value in area]
     log = min(values) > 0 and max(values) / min(values) > LOG_RANGE
     low, high = (math.log10(min(values)), math.log10(max(values))) if log else (min(values), max(values))
     if high - low < 1e-9:
@@ -73,9 +69,14 @@ def chart(title: str, lines: dict[str, Series]) -> str:
         parts.append(
             f'<text class="tick" x="{x(step):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{_short(step)}</text>'
         )
+    order = sorted(lines)[:MOST_LINES]
+    for name in order:
+        if name in areas:
+            points = "L".join(f"{x(step):.1f} {y(value):.1f}" for step, value in areas[name])
+            parts.append(f'<path class="band {_colour(name, order.index(name))}" d="M{points}"/>')
     legend = []
-    for index, (name, series) in enumerate(sorted(lines.items())[:MOST_LINES]):
-        colour = "valid" if name == "validation" else "train" if name == "training" else f"line{index % MOST_LINES}"
+    for index, (name, series) in enumerate((name, lines[name]) for name in order):
+        colour = _colour(name, index)
         points = "L".join(f"{x(step):.1f} {y(value):.1f}" for step, value in series)
         parts.append(f'<path class="curve {colour}" d="M{points}"/>')
         end_step, end = series[-1]
@@ -89,6 +90,16 @@ def chart(title: str, lines: dict[str, Series]) -> str:
         f'<figure class="chart"><figcaption>{escape(title)}</figcaption>{"".join(parts)}'
         f'<div class="legend">{"".join(legend)}</div></figure>'
     )
+
+
+def _colour(name: str, index: int) -> str:
+    return "valid" if name == "validation" else "train" if name == "training" else f"line{index}"
+
+
+def _area(band: Band, last: float) -> Series:
+    """The corners of a band up to a step, around it once."""
+    edges = [at for at in zip(band.steps, band.low, band.high, strict=True) if at[0] <= last]
+    return [(step, low) for step, low, _ in edges] + [(step, high) for step, _, high in reversed(edges)]
 
 
 def _ticks(low: float, high: float, log: bool) -> Sequence[float]:

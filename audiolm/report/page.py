@@ -12,6 +12,8 @@ from audiolm.report import codebooks, curves, listen, tables, timeline
 from audiolm.report.environment import environment, trainings
 from audiolm.score.results import collect
 from audiolm.text.tokenizer import Tokenizer
+from audiolm.train.logs import read_metrics
+from audiolm.train.reference import NAME, read_reference
 
 HERE = Path(__file__).parent
 
@@ -47,7 +49,12 @@ class Report:
             ),
             *self.generated(),
             ("codebooks", "Codebooks", self.codebooks_lead, self.try_to(self.codebooks, "dump/<set>/codes")),
-            ("curves", "Learning curves", "Every training of this recipe, by step.", self.learning_curves()),
+            (
+                "curves",
+                "Learning curves",
+                "Every training of this recipe, by step. Shaded: the reference it was compared with, if any.",
+                self.learning_curves(),
+            ),
             ("setting", "Settings", "What was run, and on what.", self.settings()),
         ]
         shown = [(key, name, lead, body) for key, name, lead, body in sections if body]
@@ -148,11 +155,13 @@ class Report:
         """The charts of every experiment."""
         parts = []
         for training in trainings(self.work):
-            metrics = curves.read_metrics(self.work / "exp" / training.name / "metrics.jsonl")
-            charts = "".join(curves.chart(title, lines) for title, lines in curves.panels(metrics).items())
+            exp = self.work / "exp" / training.name
+            charts = curves.panels(read_metrics(exp / "metrics.jsonl"))
+            bands = curves.panels(read_reference(exp / NAME) if (exp / NAME).is_file() else {})
+            figures = "".join(curves.chart(title, lines, bands.get(title)) for title, lines in charts.items())
             told = f"{training.steps} steps in {duration(training.seconds)}"
             told += f", {training.size / 1e6:.1f} MB" if training.size else ""
-            parts.append(f'<h3>{escape(training.name)} <small>{told}</small></h3><div class="charts">{charts}</div>')
+            parts.append(f'<h3>{escape(training.name)} <small>{told}</small></h3><div class="charts">{figures}</div>')
         return "".join(parts)
 
     def settings(self) -> str:

@@ -184,7 +184,15 @@ def checksum(exp_dir: str | Path) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of an experiment's ``model.safetensors``."""
     path = Path(exp_dir) / MODEL
     if not path.exists():
-        raise AudiolmError(f"no {path}: finish its training first (audiolm train --exp {exp_dir} …)")
+        raise AudiolmError(
+            f"no {path}: finish its training first (audiolm train --exp {exp_dir} …), or export a released codec "
+            "there (audiolm export)"
+        )
+    return file_checksum(path)
+
+
+def file_checksum(path: str | Path) -> str:
+    """Return the first 16 hexadecimal digits of a file's SHA-256."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

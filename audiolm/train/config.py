@@ -80,6 +80,7 @@ class TrainerConfig:
         devices: Processes per machine, one device each, joined by DDP.
         num_nodes: Number of machines.
         min_free_disk: Gigabytes that a checkpoint must leave free on the disk.
+        reference: Curve (audiolm curve) that the run is compared with; leaving it is told in train.log. null: none.
     """
 
     max_steps: int = 1000
@@ -101,6 +102,7 @@ class TrainerConfig:
     devices: int = 1
     num_nodes: int = 1
     min_free_disk: float = 0.5
+    reference: str | None = None
 
     def __post_init__(self):
         _at_least(self, 1, "max_steps", "batch_size", "accumulate", "log_every", "keep_last", "average")
@@ -116,8 +118,10 @@ class TrainerConfig:
             )
 
 
-# Keys that say where and how fast a run computes, not what: they may change when a run is resumed.
-PLACE_KEYS = frozenset(f"trainer.{name}" for name in "accelerator devices num_nodes num_workers min_free_disk".split())
+# Keys that say where and how fast a run computes and who watches, not what: they may change when a run is resumed.
+PLACE_KEYS = frozenset(
+    f"trainer.{name}" for name in "accelerator devices num_nodes num_workers min_free_disk reference".split()
+)
 
 
 @dataclass

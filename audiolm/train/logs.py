@@ -140,6 +140,17 @@ def truncate_metrics(path: Path, step: int) -> None:
         file.truncate(kept)
 
 
+def read_metrics(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """Metric -> its values by step, of a ``metrics.jsonl``; those that are not finite are left out."""
+    metrics: dict[str, list[tuple[int, float]]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        values = json.loads(line)
+        for name, value in values.items():
+            if name not in ("step", "seconds") and isinstance(value, (int, float)):
+                metrics.setdefault(name, []).append((values["step"], value))
+    return metrics
+
+
 class Progress:
     """Speed and time left; on a terminal a line that is overwritten, in a log a line a minute.
 

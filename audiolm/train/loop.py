@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audiolm import __version__
 from audiolm.errors import AudiolmError
-from audiolm.train import checkpoint
+from audiolm.train import checkpoint, reference
 from audiolm.train.checkpoint import Checkpoints
 from audiolm.train.config import TrainConfig
 from audiolm.train.devices import choose_accelerator, choose_precision, leave_group, make_fabric
@@ -23,7 +23,9 @@ from audiolm.train.loader import batches, key_lists
 from audiolm.train.logs import Logs, Meter, NotFinite, Progress, logger, record
 from audiolm.train.optim import make_optimizers
 from audiolm.train.randomness import seed_torch
+from audiolm.train.reference import Alarm, read_reference, write_reference
 from audiolm.train.registry import system_class
+from audiolm.train.sounds import write_sounds
 from audiolm.train.system import Batch
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class Trainer:
         self.checkpoints = Checkpoints(exp_dir, self.config.min_free_disk)
         seed_torch(self.config.seed, "initial weights")
         self.system = system_class(run.system)(run.config)
+        self.system.exp_dir = exp_dir
+        self.reference = read_reference(Path(self.config.reference)) if self.config.reference else {}
         if run.init and not self.checkpoints.steps():
             self._init_from(run.init)
         self.system.to(fabric.device)
@@ -93,6 +97,9 @@ class Trainer:
             write_config(self.run, self.exp_dir)
             self.checkpoints.prune(self._kept())
             self.logs = Logs(self.exp_dir, self.step)
+            self.alarm = Alarm(self.reference)
+            if self.reference:
+                write_reference(self.exp_dir / reference.NAME, self.reference)
         self.progress = Progress(self.step, config.max_steps, self.seconds)
         keys = key_lists(
             config.seed,
@@ -179,6 +186,7 @@ class Trainer:
                 f"lr/{name}": optimizer.learning_rate(self.step - 1) for name, optimizer in self.optimizers.items()
             }
             self.logs.write(self.step, {"seconds": round(self.progress.seconds(), 3), **means, **rates})
+            self.alarm.hear(self.step, means)
             logger.info(self.progress.line(self.step, means))
 
     @torch.no_grad()
@@ -193,15 +201,20 @@ class Trainer:
                 if index % world == rank:
                     for name, pair in self.system.validate(self._to_device(batch)).items():
                         sums.setdefault(name, []).append(pair)
+            sounds = self.system.sounds() if self.logs else None
         self.system.train()
         totals = {
             name: tuple(sum(float(x) for x in column) for column in zip(*sums[name], strict=True)) for name in sums
         }
         values = mean_over_ranks(totals, world)
+        if sounds:
+            write_sounds(self.exp_dir, self.logs.board, self.step, sounds)
         if not values:
             return False
         if self.logs:
-            self.logs.write(self.step, {f"valid/{name}": value for name, value in values.items()})
+            named = {f"valid/{name}": value for name, value in values.items()}
+            self.logs.write(self.step, named)
+            self.alarm.hear(self.step, named)
             logger.info("step %d, validation: %s", self.step, record(**{k: f"{v:.4g}" for k, v in values.items()}))
         return self._rank(values)
 

@@ -16,10 +16,11 @@ from audiolm.train.schema import NOTHING, Leaf, build, check_keys, fields_of, le
 from audiolm.train.yaml_files import read_mapping
 
 COMMAND_LINE = "the command line"
+Override = tuple[str, str | list[str]]  # dotted key, text of its value or values
 COMMON = ("system", "init", "trainer", "optimizers")
 
 
-def read_config(files: Sequence[str | Path], overrides: Sequence[tuple[str, str]] = ()) -> TrainConfig:
+def read_config(files: Sequence[str | Path], overrides: Sequence[Override] = ()) -> TrainConfig:
     """Merge ``files`` and ``overrides`` (pairs of dotted key and text of its value), add every default, validate.
 
     Raises:
@@ -54,9 +55,7 @@ def read_config(files: Sequence[str | Path], overrides: Sequence[tuple[str, str]
     return TrainConfig(str(name), init, trainer, optimizers, config, {**common, **config_plain})
 
 
-def merge(
-    files: Sequence[str | Path], overrides: Sequence[tuple[str, str]] = ()
-) -> tuple[dict[str, Any], dict[str, str]]:
+def merge(files: Sequence[str | Path], overrides: Sequence[Override] = ()) -> tuple[dict[str, Any], dict[str, str]]:
     """Return (merged plain values, dotted key → where it was last given)."""
     merged: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -81,11 +80,11 @@ def merge(
     return merged, sources
 
 
-def pair_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
-    """Return (dotted key, text) pairs of ``--key value`` and ``--key=value`` arguments.
+def pair_overrides(arguments: Sequence[str]) -> list[Override]:
+    """Return (dotted key, text) pairs of ``--key value`` and ``--key=value`` arguments; of several values, a list.
 
-    >>> pair_overrides(["--trainer.max_steps", "5", "--gain=-3"])
-    [('trainer.max_steps', '5'), ('gain', '-3')]
+    >>> pair_overrides(["--trainer.max_steps", "5", "--gain=-3", "--train_dir", "a", "b"])
+    [('trainer.max_steps', '5'), ('gain', '-3'), ('train_dir', ['a', 'b'])]
     """
     pairs, rest = [], list(arguments)
     while rest:
@@ -97,6 +96,8 @@ def pair_overrides(arguments: Sequence[str]) -> list[tuple[str, str]]:
             if not rest:
                 raise AudiolmError(f"option '--{key}' on {COMMAND_LINE} has no value; write --{key} value")
             value = rest.pop(0)
+            while rest and not rest[0].startswith("--"):
+                value = [*([value] if isinstance(value, str) else value), rest.pop(0)]
         pairs.append((key, value))
     return pairs
 
@@ -125,7 +126,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", value
 
 
-def describe(files: Sequence[str | Path], overrides: Sequence[tuple[str, str]] = ()) -> Iterator[Leaf]:
+def describe(files: Sequence[str | Path], overrides: Sequence[Override] = ()) -> Iterator[Leaf]:
     """Yield every key that may be set, with its default and explanation: of the system that the files name, or,
     without one, those that all systems share."""
     name = merge(files, overrides)[0].get("system")

@@ -43,6 +43,7 @@ It trains with ``system: my_package.my_module:LineSystem`` in a YAML file, or un
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -52,6 +53,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from audiolm.errors import AudiolmError
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.randomness import Key
+from audiolm.train.sounds import Sounds
 
 Batch = Any  # what collate returns: tensors in dicts, lists, tuples or dataclasses
 
@@ -86,6 +88,7 @@ class System(nn.Module):
 
     config_class: ClassVar[type]
     optimizers: ClassVar[dict[str, OptimizerConfig]] = {"main": OptimizerConfig()}
+    exp_dir: Path | None = None  # where the run is written; the loop sets it
 
     def __init__(self, config: Any):
         super().__init__()
@@ -130,6 +133,12 @@ class System(nn.Module):
         ``loss`` chooses the best checkpoint unless ``trainer.best_metric`` names another.
         """
         raise NotImplementedError
+
+    def sounds(self) -> Sounds | None:
+        """Return sounds to listen to after a validation, under its conditions; by default there are none.
+
+        Called on one rank only.
+        """
 
     def after_step(self, step: int) -> None:
         """Called after the optimizers' step ``step`` (from 0), before the EMA takes the weights."""

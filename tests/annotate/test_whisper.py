@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from tiny_models import openai_whisper, transformers_whisper
 
-from audiolm.annotate import hub
 from audiolm.annotate.align import Failure
 from audiolm.annotate.whisper import WhisperBatched, WhisperTimestamped, load_openai
+from audiolm.encoders import hub
 from audiolm.errors import AudiolmError
 
 pytestmark = pytest.mark.slow  # importing the packages takes seconds

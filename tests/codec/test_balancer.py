@@ -6,7 +6,7 @@ from audiolm.codec.balancer import Balancer
 
 
 def test_first_update_gives_each_loss_its_share_of_a_unit_gradient():
-    balancer = Balancer({"a": 3.0, "b": 1.0})
+    balancer = Balancer({"a": 3.0, "b": 1.0}, norm=2.0)
     output = torch.zeros(2, 4, requires_grad=True)
     a, b = torch.randn(2, 4), torch.randn(2, 4)
     gradient = balancer({"a": 100 * (output * a).sum(), "b": 0.01 * (output * b).sum()}, output)
@@ -25,7 +25,7 @@ def test_norms_are_averaged_over_updates():
 
 
 def test_absent_losses_take_no_share_and_keep_their_average():
-    balancer = Balancer({"a": 1.0, "b": 1.0}, decay=0.5)
+    balancer = Balancer({"a": 1.0, "b": 1.0}, decay=0.5, norm=1.0)
     output = torch.zeros(1, 1, requires_grad=True)
     assert balancer({"a": 7 * output.sum()}, output).item() == 1.0
     assert balancer({"a": 7 * output.sum(), "b": -output.sum()}, output).item() == 0.0

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from audiolm.codec.codebook import EuclideanCodebook
 from audiolm.codec.dac import DacConfig
 from audiolm.codec.model import Codec, CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import QuantizerConfig
@@ -67,11 +67,29 @@ def relative(name: str) -> dict:
 
 
 def tiny_codec(kind: str = "stft") -> Codec:
-    """A codec in evaluation mode whose codebooks hold random entries."""
-    codec = Codec(CodecConfig(**(settings(kind) if kind in ("stft", "seanet") else relative(kind))))
-    for codebook in codec.quantizer.codebooks():
-        (codebook.embed_sum if isinstance(codebook, EuclideanCodebook) else codebook.embed.data).normal_()
-    return codec.eval()
+    """A codec in evaluation mode whose codebooks hold entries around latents of noise (dac: any)."""
+    codec = Codec(CodecConfig(**(settings(kind) if kind in ("stft", "seanet") else relative(kind)))).eval()
+    if kind == "dac":
+        for codebook in codec.quantizer.codebooks():
+            codebook.embed.data.normal_()
+    else:
+        fit_codebooks(codec, torch.randn(4, 1, 8000))
+    return codec
+
+
+@torch.no_grad()
+def fit_codebooks(codec: Codec, wav: Tensor) -> None:
+    """Entries around the latents of ``wav`` [B, 1, T], level by level, so that codes vary; for moving averages."""
+    latents, quantizer = codec.to_latents(wav), codec.quantizer
+    for branch in (quantizer.semantic, quantizer.acoustic) if codec.config.quantizer.split else (quantizer,):
+        residual = branch._project(latents).flatten(0, 1)
+        for layer in branch.layers:
+            book = layer.codebook
+            chosen = residual[torch.randint(len(residual), (book.size,))]
+            entries = chosen + 0.7 * residual.std(dim=0) * torch.randn_like(chosen)
+            book.initialized.fill_(1)
+            book.embed_sum.copy_(entries * book.cluster_usage[:, None])
+            residual = residual - book.decode(book.encode(residual))
 
 
 def write_experiment(path: Path, kind: str = "stft", seed: int = 0) -> CodecSystem:
@@ -82,8 +100,7 @@ def write_experiment(path: Path, kind: str = "stft", seed: int = 0) -> CodecSyst
     write_yaml(path / "config.yaml", {"system": "codec", "train_dir": "no", "valid_dir": "no", **given})
     run = read_config([path / "config.yaml"])
     system = CodecSystem(run.config).eval()
-    for codebook in system.codec.quantizer.codebooks():
-        codebook.embed_sum.normal_()
+    fit_codebooks(system.codec, 0.1 * torch.randn(4, 1, 8000))
     write_yaml(path / "config.yaml", run.complete)
     write_model(path, system.export_state())
     return system

@@ -1,5 +1,6 @@
 """Recipes of real corpora: their first two stages on corpora of seconds, laid out as distributed; configs that hold."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.tools import rejections
+from audiolm.train.yaml_files import read_mapping
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests/corpora"))
@@ -25,6 +27,15 @@ def librispeech(folder):
         files[f"{chapter}/{speaker}-10.trans.txt"] = f"{speaker}-10-0000 ONE\n{speaker}-10-0001 TWO\n"
         for number in (0, 1):
             files[f"{chapter}/{speaker}-10-{number:04d}.flac"] = (noise(1, 16000), 16000)
+    write_files(folder, files)
+    return ["--corpus_dir", folder]
+
+
+def fsdd(folder):
+    """Three speakers, of whom dev and test take one each; takes of noise."""
+    files = {}
+    for speaker, digit in itertools.product(("george", "yweweler", "theo"), range(10)):
+        files[f"recordings/{digit}_{speaker}_0.wav"] = (noise(0.4, 8000), 8000)
     write_files(folder, files)
     return ["--corpus_dir", folder]
 
@@ -139,6 +150,21 @@ def test_a_codec_of_speech_from_the_corpus_to_the_page(tmp_path):
     for line in ("recogniser, word error rate, ctc greedy", "PESQ", "resynthesis, word error rate, pocketsphinx"):
         assert f"\n  {line} " in said
     assert '"distillation"' in (tmp_path / "work/exp/codec/metrics.jsonl").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("corpus", [librispeech, fsdd])
+def test_a_codec_of_real_speech_from_the_corpus_to_the_page(corpus, tmp_path):
+    """Two configs, the second over the first."""
+    (tmp_path / "more.yaml").write_text("quantizer: {n_q: 3}\nsamples: 1\n")
+    options = ["--budget", "smoke", "--codec_config", f"conf/codec.yaml {tmp_path}/more.yaml"]
+    run(f"{corpus.__name__}/codec1", tmp_path, *options, *corpus(tmp_path / "corpus"), "--score.asr")
+    config = read_mapping(tmp_path / "work/exp/codec/config.yaml")
+    assert (config["quantizer"]["n_q"], config["quantizer"]["codebook_size"]) == (3, 256)
+    scores = {path.stem for path in (tmp_path / "work/exp/codec/scores").glob("*.json")}
+    assert {f"codebook_perplexity_{level}" for level in (1, 2, 3)} < scores and "codebook_perplexity_4" not in scores
+    assert (tmp_path / "work/exp/codec/samples/step_20/1.flac").is_file()
+    assert (tmp_path / "work/report.html").is_file()
 
 
 @pytest.mark.parametrize("corpus", ["librispeech", "fisher", "two_channel", "synthetic", "wavcaps"])

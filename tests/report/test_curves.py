@@ -1,7 +1,9 @@
 import json
 import xml.etree.ElementTree as ElementTree
 
-from audiolm.report.curves import chart, panels, read_metrics
+from audiolm.report.curves import chart, panels
+from audiolm.train.logs import read_metrics
+from audiolm.train.reference import Band
 
 
 def test_metrics_are_read_by_name(tmp_path):
@@ -25,7 +27,10 @@ def test_charts_are_well_formed_and_inside_their_box():
         {"level 1": [(0, 2.0)]},
         {"a < b": [(1, -1.0), (5, 4.0)]},
     ):
-        figure = ElementTree.fromstring(chart("loss & more", lines))
+        bands = {"training": Band([10, 20, 99], [-1.0, 0.0005, 0.0], [9.0, 0.5, 9.0]), "a < b": Band([9], [0], [1])}
+        figure = ElementTree.fromstring(chart("loss & more", lines, bands))
+        shaded = [path.get("d").count("L") + 1 for path in figure.iter("path") if path.get("class").startswith("band")]
+        assert shaded == ([4] if "training" in lines else [])
         for path in figure.iter("path"):
             for point in path.get("d")[1:].split("L"):
                 x, y = point.split()[0], point.split()[1].split("H")[0]

@@ -1,16 +1,20 @@
 """Several processes on one CPU (gloo): the same global batch gives the same weights."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 import yaml
-from toy_training import toy_run, train_toy
+from toy_training import toy_run, train_codec, train_toy
 
+from audiolm.data.datadir import DataDir
 from audiolm.train.checkpoint import Checkpoints, load_model
 
 pytestmark = pytest.mark.slow
@@ -27,22 +31,22 @@ def by_command(tmp_path, exp_dir, system, **keys) -> subprocess.CompletedProcess
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
 
 
-def rank(number: int, port: int, exp_dir, system, keys) -> None:
+def rank(number: int, port: int, train, exp_dir, system, keys) -> None:
     """Train as one of two processes that a launcher such as torchrun has started."""
     os.environ |= {"LOCAL_RANK": str(number), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    train_toy(exp_dir, system, **keys)
+    train(exp_dir, system, **keys)
 
 
 @pytest.fixture
 def train_on_two(other_process):
     """``train_on_two(exp_dir, system, **keys)``: in two processes that need not import anything first."""
 
-    def train(exp_dir, system="Line", **keys):
+    def train(exp_dir, system="Line", by=train_toy, **keys):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         keys = {"trainer.accelerator": "cpu", "trainer.devices": 2, **keys}
-        ranks = [other_process.Process(target=rank, args=(n, port, exp_dir, system, keys)) for n in (0, 1)]
+        ranks = [other_process.Process(target=rank, args=(n, port, by, exp_dir, system, keys)) for n in (0, 1)]
         for process in ranks:
             process.start()
         for process in ranks:
@@ -88,3 +92,27 @@ def test_an_error_on_one_rank_ends_all(tmp_path):
     done = by_command(tmp_path, tmp_path / "exp", "Line", bad_step=12)
     assert done.returncode == 1
     assert "step 13 is not finite: loss/main inf" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["ema", "factorised"])
+def test_a_codec_on_two_processes_has_the_losses_of_one(tmp_path, train_on_two, kind):
+    """All that looks at several samples at once is in effect: k-means start, dead entries, dropped levels, samples left
+    unquantized, balanced gradients, the size of the discriminator's features."""
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        wav = np.cumsum(rng.standard_normal(24000)) * np.sin(np.arange(24000) / (2000 + 500 * number)) / 400
+        soundfile.write(tmp_path / f"{number}.wav", np.clip(wav, -1, 1), 8000)
+    DataDir(wav={f"r{number}": str(tmp_path / f"{number}.wav") for number in range(4)}).write(tmp_path)
+    keys = {"train_dir": tmp_path, "valid_dir": tmp_path, "quantizer.kind": kind}
+    train_codec(tmp_path / "one", "codec", **keys)
+    train_on_two(tmp_path / "two", "codec", by=train_codec, **keys)
+    one, two = (
+        [json.loads(line) for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
+        for run in ("one", "two")
+    )
+    assert [line["step"] for line in one] == [line["step"] for line in two] and one[-2]["step"] == 20
+    assert {"loss/discriminator", "adversarial", "features", "commitment", "usage3"} <= one[-2].keys()
+    for a, b in zip(one, two, strict=True):
+        for name in a.keys() - {"seconds"}:
+            close = 1e-3 if name.startswith("grad_norm") else 1e-4
+            assert a[name] == pytest.approx(b[name], rel=close, abs=close), (a["step"], name)

@@ -181,6 +181,10 @@ def test_command_line(tmp_path, capsys):
     assert main(["train", "--config", str(path), "--print_config", "--layer.width=5"]) == 0
     printed = yaml.safe_load(capsys.readouterr().out)
     assert printed["layer"] == {"width": 5} and printed["optimizers"]["main"]["clip"] == 1.0
+    several = ["--names", "a", "b", "--optimizers.main.betas", "0.5", "0.9"]
+    assert main(["train", "--config", str(path), "--print_config", *several]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["names"] == ["a", "b"] and printed["optimizers"]["main"]["betas"] == [0.5, 0.9]
     assert main(["train", "--config", str(path), "--help"]) == 0
     assert "--layer.width  (int; default 8)\n          Hidden units." in capsys.readouterr().out
     assert main(["train", "--help"]) == 0

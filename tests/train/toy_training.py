@@ -19,3 +19,37 @@ def train_toy(exp_dir, system: str = "Line", **keys) -> None:
     from audiolm.train.loop import train
 
     train(toy_run(system, **keys), exp_dir)
+
+
+def train_codec(exp_dir, system: str = "codec", **keys) -> None:
+    """Train a tiny codec to its end, with discriminators from step 5."""
+    from audiolm.train.loop import train
+
+    given = {"system": system, **COMMON, "trainer.log_every": 1, "trainer.valid_every": 20, **CODEC, **keys}
+    train(read_config([], [(name, str(value)) for name, value in given.items()]), exp_dir)
+
+
+CODEC = {
+    "sample_rate": 8000,
+    "frame_rate": 12.5,
+    "dim": 16,
+    "encoder": "{stft: {n_fft: 320, stft_hop: 160, ratios: [2], channels: 16, blocks: 1}}",
+    "decoder": "{istft: {n_fft: 320, stft_hop: 160, ratios: [2], channels: 16, blocks: 1}}",
+    "encoder_transformer": "null",
+    "decoder_transformer": "null",
+    "quantizer.n_q": 3,
+    "quantizer.codebook_size": 16,
+    "quantizer.codebook_dim": 8,
+    "quantizer.dead_after": 3,
+    "quantizer.dropout": 0.5,
+    "quantizer.unquantized": 0.3,
+    "crop": 0.64,
+    "valid_crops": 2,
+    "samples": 1,
+    "mel": "{windows: [64, 256], bands: [8, 16]}",
+    "discriminator": "{stft: {n_fft: [128], channels: 4, dilations: [1]}}",
+    "discriminator_start": 5,
+    "adversarial_start": 8,
+    "optimizers.codec.lr": 2e-4,  # small: Adam's first steps go by signs, of rounding errors too
+    "optimizers.discriminator.lr": 2e-4,
+}

@@ -18,7 +18,7 @@ teacher=recognizer      # what level 1 is distilled from: recognizer (trained on
 recognizer=             # a trained recogniser: none is trained then
 codec=                  # a trained codec: only tokens, scores and report are made
 recognizer_config=conf/recognizer.yaml # of the recogniser's training
-codec_config=conf/codec.yaml   # of the codec's
+codec_config=conf/codec.yaml   # of the codec's; of several files the later ones override: "base.yaml more.yaml"
 audio_args=()           # --audio.longest 600: cut at pauses; --audio.min_snr 10 and other limits on quality
 recognizer_args=()      # settings over those of the config, such as --recognizer.trainer.max_steps 100
 codec_args=()           # --codec.quantizer.n_q 16
@@ -40,6 +40,8 @@ case $teacher in
   none) if [[ -z $recognizer ]]; then spared="--teacher is none" judge=; fi ;;
   *) echo "${0##*/}: error: --teacher '$teacher' is neither recognizer nor none" >&2; exit 1 ;;
 esac
+codec_configs=()
+for file in $codec_config; do codec_configs+=(--config "$file"); done
 data_args=()
 for option in $data_options; do data_args+=("--$option" "${!option}"); done
 
@@ -59,7 +61,7 @@ stage recognizer "Train the recogniser" --after audio --out exp/recognizer/model
   --trainer.seed "$seed" "${recognizer_args[@]}"
 stage codec "Train the codec" --after "audio recognizer" --out exp/codec/model.safetensors \
   --unless "${codec:+--codec names a trained one}" -- \
-  train codec --config "$codec_config" --train_dir "$train/audio" --valid_dir "$valid/audio" "${teacher_args[@]}" \
+  train codec "${codec_configs[@]}" --train_dir "$train/audio" --valid_dir "$valid/audio" "${teacher_args[@]}" \
   --trainer.seed "$seed" "${codec_args[@]}"
 stage codes "Codec tokens" --after "audio codec" --out "dump/*/codes" -- \
   each_set --gpu codes --codec "$codec_dir"

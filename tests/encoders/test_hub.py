@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("huggingface_hub")
 
-from audiolm.annotate import hub  # noqa: E402
-from audiolm.annotate.hub import find_weights, reachable  # noqa: E402
+from audiolm.encoders import hub  # noqa: E402
+from audiolm.encoders.hub import find_weights, reachable  # noqa: E402
 from audiolm.errors import AudiolmError  # noqa: E402
 
 

@@ -1,0 +1,27 @@
+"""Random self-supervised encoders of a few thousand weights, written in transformers' format."""
+
+from pathlib import Path
+
+
+def speech_encoder(folder: Path, kind: str = "hubert", large: bool = False, layers: int = 3) -> Path:
+    """A folder of a WavLM, HuBERT or wav2vec 2.0 of 16 dimensions; ``large``: normalised as the large ones are."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    names = {"hubert": "Hubert", "wavlm": "WavLM", "wav2vec2": "Wav2Vec2"}
+    config = getattr(transformers, f"{names[kind]}Config")(
+        hidden_size=16,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        intermediate_size=32,
+        conv_dim=(8,) * 7,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=2,
+        do_stable_layer_norm=large,
+        feat_extract_norm="layer" if large else "group",
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    transformers.Wav2Vec2FeatureExtractor(do_normalize=large).save_pretrained(folder)
+    getattr(transformers, f"{names[kind]}Model")(config).save_pretrained(folder)
+    return folder
