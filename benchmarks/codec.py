@@ -16,6 +16,7 @@ import argparse
 import json
 import time
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -51,6 +52,7 @@ def main() -> None:
         attempt(train, run, batch, device, args.repeats, limit)
     for batch in args.batches:
         attempt(code, run, batch, args.seconds, device, args.repeats)
+        attempt(live, run, batch, device, args.repeats)
     if args.peers:
         for line in race(args.config, args.peers, args.threads, args.rounds):
             tell(threads=args.threads, **line)
@@ -116,6 +118,24 @@ def code(run, batch: int, seconds: float, device: torch.device, repeats: int) ->
                 audio = batch * samples / codec.sample_rate
                 tell(what=what, batch=batch, row_s=samples / codec.sample_rate, precision=precision,
                      audio_s_per_s=audio / took, real_time_factor=took / audio, memory_gib=memory)  # fmt: skip
+
+
+@torch.inference_mode()
+def live(run, batch: int, device: torch.device, repeats: int) -> None:
+    """Frame after frame of ``batch`` slots: encoding, decoding; on GPUs also as CUDA graphs."""
+    codec = CodecSystem(run.config).codec.eval().to(device)
+    if not codec.causal:
+        return
+    wav = 0.1 * torch.randn(batch, 1, codec.frame_size, device=device)
+    for precision in ("fp32", "bf16"):
+        codec.prepare(precision)
+        for graphs in (False, True) if device.type == "cuda" else (False,):
+            stream = codec.streaming(batch, graphs=graphs)
+            codes = stream.encode(wav)
+            for what, step in (("encode", partial(stream.encode, wav)), ("decode", partial(stream.decode, codes))):
+                took, memory = timed(step, device, 10 * repeats)
+                tell(what=f"live {what}", batch=batch, precision=precision, graphs=graphs, frame_ms=1e3 * took,
+                     real_time_factor=took * codec.frame_rate, memory_gib=memory)  # fmt: skip
 
 
 class Untracked(nullcontext):

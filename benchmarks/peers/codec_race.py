@@ -82,7 +82,6 @@ def race(config: Path, peers: Path, threads: int, rounds: int) -> Iterator[dict]
             line = {
                 "what": work,
                 "codec": who,
-                "threads": threads,
                 "ms": 1e3 * median(turns),
                 "least_ms": 1e3 * min(turns),
             }
