@@ -12,7 +12,10 @@ EXTRAS = {
     "annotate": ["silero-vad", "resemblyzer", "pocketsphinx", "scipy", "setuptools<81"],
     "pyannote": ["pyannote.audio>=4", "whisper-timestamped", "transformers"],
     "simulate": ["espeakng-loader"],
-    "score": ["jiwer", "pesq", "pystoi", "speechmos", "onnxruntime", "pyannote.metrics", "pocketsphinx"],
+    "score": [
+        *["jiwer", "pesq", "pystoi", "visqol-python[accel]"],
+        *["speechmos", "onnxruntime", "resemblyzer", "pyannote.metrics", "pocketsphinx"],
+    ],
     "report": ["matplotlib"],
     "slurm": ["submitit"],
     "neighbours": ["transformers", "torchcodec", "sox"],

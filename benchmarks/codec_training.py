@@ -3,9 +3,9 @@
     python benchmarks/codec_training.py [--device cuda]
 
 espnet's SoundStream with its defaults (SEANet of 32 channels with LSTMs, 8 levels of 1024; wave and complex STFT
-discriminators), without its second decoder pass, which we have not; ours with the same parts, losses and numbers of
-parameters, which are told. A step is one update of the generator and one of the discriminators from the same crops. Steps
-of both run by turns; what is told is the median, and the ratio to espnet's. Prints one JSON line a measurement.
+discriminators), without its second decoder pass, which we have not; ours with the same parts and losses. Parameters of both
+are told: espnet's codebooks are among them. A step is one update of the generator and one of the discriminators from the
+same crops. Steps of both run by turns; what is told is the median, and the ratio to espnet's. One JSON line a measurement.
 """
 
 import argparse

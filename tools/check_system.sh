@@ -21,6 +21,8 @@ else
 fi
 command -v cc >/dev/null || command -v gcc >/dev/null ||
   lack "no C compiler (pesq and webrtcvad are compiled): apt-get install build-essential"
+command -v c++ >/dev/null || command -v g++ >/dev/null ||
+  lack "no C++ compiler (libsvm-official is compiled): apt-get install build-essential"
 command -v git >/dev/null || lack "no git (recipes fetch corpora with it): apt-get install git"
 command -v flock >/dev/null || lack "no flock (recipes lock their directory): apt-get install util-linux"
 

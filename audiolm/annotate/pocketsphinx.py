@@ -8,6 +8,7 @@ is corrected.
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,25 @@ WIDE_BEAM = {"beam": 1e-120, "pbeam": 1e-120, "wbeam": 1e-100}
 NARROW_CONTEXT = 0.1  # seconds
 
 
+class Path(NamedTuple):
+    """A transcript found in audio.
+
+    Attributes:
+        spoken: every word with its tokens.
+        times: start and end of every token in seconds of ``part``.
+        first, last: where ``part`` lies in the utterance's audio.
+        decoder: the one that found it.
+        part: float32 [samples], what it heard.
+    """
+
+    spoken: list[tuple[str, list[str]]]
+    times: list[tuple[float, float]]
+    first: float
+    last: float
+    decoder: object
+    part: np.ndarray
+
+
 class PocketSphinxAligner:
     """Alignment by a grammar that is the transcript, with optional silence and noise between words.
 
@@ -33,6 +53,7 @@ class PocketSphinxAligner:
     """
 
     fs = 16000
+    options: ClassVar[dict[str, object]] = {}  # of the decoders, beside their beams
 
     @property
     def name(self) -> str:
@@ -44,6 +65,11 @@ class PocketSphinxAligner:
         return [self._align(utterance) for utterance in utterances]
 
     def _align(self, utterance: Utterance) -> list[TimedWord] | Failure:
+        found = self._found(utterance)
+        return found if isinstance(found, Failure) else list(_words(found.spoken, found.times, found.first, found.last))
+
+    def _found(self, utterance: Utterance) -> "Path | Failure":
+        """The path through the transcript that the audio takes."""
         spoken = [(word, normalize(word).split()) for word in utterance.words]  # "twenty-one" is two tokens
         tokens = [token for _, parts in spoken for token in parts]
         if not tokens:
@@ -58,7 +84,7 @@ class PocketSphinxAligner:
             part = wav[round(first * self.fs) : round(last * self.fs)]
             times = _search(getattr(self, decoder), part, tokens)
             if times is not None:
-                return list(_words(spoken, times, first, last))
+                return Path(spoken, times, first, last, getattr(self, decoder), part)
         return Failure(f"transcript '{' '.join(utterance.words)}' does not fit the audio, even with wide beams")
 
     def _learn(self, token: str) -> bool:
@@ -73,11 +99,32 @@ class PocketSphinxAligner:
 
     @cached_property
     def _decoder(self):
-        return _decoder(BEAM)
+        return _decoder(BEAM | self.options)
 
     @cached_property
     def _wide(self):
-        return _decoder(WIDE_BEAM)
+        return _decoder(WIDE_BEAM | self.options)
+
+
+class PocketSphinxPhones(PocketSphinxAligner):
+    """Alignment of phones instead of words: CMUdict's without stress, silence and noise left out.
+
+    The words' path is searched first, as it chooses pronunciations and pauses; its phones are then aligned alone.
+    """
+
+    # Of the lattice's best path words may be shorter than their phones can be, and no phones then fit.
+    options: ClassVar[dict[str, object]] = {"bestpath": False}
+
+    def _align(self, utterance: Utterance) -> list[TimedWord] | Failure:
+        found = self._found(utterance)
+        if isinstance(found, Failure):
+            return found
+        phones = _phones(found.decoder, found.part)
+        if phones is None:
+            return Failure(f"the phones of '{' '.join(utterance.words)}' do not fit the audio, though its words do")
+        return [
+            TimedWord(phone, found.first + start, min(found.first + end, found.last)) for phone, start, end in phones
+        ]
 
 
 class PocketSphinxTranscriber:
@@ -116,10 +163,10 @@ class PocketSphinxTranscriber:
         return Decoder(loglevel="FATAL")
 
 
-def _decoder(beam: dict[str, float]):
+def _decoder(options: dict[str, object]):
     from pocketsphinx import Decoder
 
-    return Decoder(lm=None, loglevel="FATAL", **beam)
+    return Decoder(lm=None, loglevel="FATAL", **options)
 
 
 def _with_noise(wav: np.ndarray) -> np.ndarray:
@@ -146,6 +193,26 @@ def _search(decoder, wav: np.ndarray, tokens: list[str]) -> list[tuple[float, fl
     if [segment.word.partition("(")[0] for segment in found] != tokens:
         return None
     return [(segment.start_frame * FRAME, (segment.end_frame + 1) * FRAME) for segment in found]
+
+
+def _phones(decoder, wav: np.ndarray) -> list[tuple[str, float, float]] | None:
+    """Phones of the path that ``decoder`` has just found, with start and end in seconds; None if none fits."""
+    decoder.set_alignment()
+    decoder.start_utt()
+    decoder.process_raw(_pcm(wav), full_utt=True)
+    try:
+        decoder.end_utt()
+    except RuntimeError:  # the last phone's end is not reached
+        return None
+    alignment = decoder.get_alignment()  # kept: its words and phones live no longer than it does
+    if alignment is None:
+        return None
+    return [
+        (phone.name, phone.start * FRAME, (phone.start + phone.duration) * FRAME)
+        for word in alignment.words()
+        for phone in word
+        if phone.name != "SIL" and phone.name[0] != "+"
+    ]
 
 
 def _words(spoken, times, first: float, last: float):

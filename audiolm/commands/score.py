@@ -3,7 +3,9 @@
 Metrics:
   annotation  diarization errors; word-start errors; share of padding in the text streams
   recognizer  word errors of the recognisers on the original speech
-  codec       mel distance, SI-SDR, PESQ, STOI, codebook perplexities, bitrate, word errors of resynthesis
+  codec       resynthesis by --measures (mel distance, SI-SDR, STOI, PESQ, ViSQOL, DNSMOS, speaker similarity, codes
+              that come back when it is encoded again) and by its word errors; codebooks, bitrate, tokens a second
+  abx         phone ABX of the codec's first level and of all, beside log-mel and the teacher; only where it is named
   lm          loss of each stream against its unigram
   asr         word errors and word times of streaming recognition
   tts         word errors of generated speech
@@ -19,20 +21,25 @@ METRICS: dict[str, tuple[str, ...]] = {
     "annotation": (),
     "recognizer": ("recognizer", "codec"),  # the codec says the sample rate
     "codec": ("codec",),
+    "abx": ("codec",),
     "lm": ("lm",),
     "asr": ("lm",),
     "tts": ("lm", "codec"),
 }
+NAMED_ONLY = ("abx",)  # it needs transcripts in English, or --items
+HEARING = {"recognizer", "codec", "tts"}  # those in which --asr hears words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
-    from audiolm.score.signal_quality import MEASURES
-
     parser.add_argument("--dir", type=Path, required=True, help="the recipe's work directory (holds data/ dump/ exp/)")
     parser.add_argument("--set", required=True, help="the set to score on")
     parser.add_argument("--train_set", default="train", help="the set whose tokens the unigrams are counted on")
-    parser.add_argument("--metrics", nargs="+", choices=METRICS, default=list(METRICS), help="what to measure")
+    from audiolm.score.signal_quality import MEASURES
+
+    measures = [*MEASURES, "dnsmos", "speaker_similarity", "idempotence"]
+    default = [metric for metric in METRICS if metric not in NAMED_ONLY]
+    parser.add_argument("--metrics", nargs="+", choices=METRICS, default=default, help="what to measure")
     parser.add_argument("--recognizer", type=Path, help="experiment of the CTC recogniser")
     parser.add_argument("--codec", type=Path, help="experiment of the codec")
     parser.add_argument("--lm", type=Path, help="experiment of the dialogue LM")
@@ -46,9 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--measures",
         nargs="*",
-        choices=MEASURES,
-        default=list(MEASURES),
-        help="of resynthesis against originals; stoi and pesq are for speech",
+        choices=measures,
+        default=measures,
+        help="of resynthesis against originals; for speech only: stoi pesq visqol_speech dnsmos speaker_similarity",
+    )
+    parser.add_argument(
+        "--items",
+        type=Path,
+        help="triphones for abx, such as Libri-Light's dev-clean.item; else PocketSphinx aligns the set's transcripts",
     )
     parser.add_argument("--diarizer", default="embedded", help="what made the speaker turns, for the record")
     parser.add_argument("--aligner", default="pocketsphinx", help="what made the word times, for the record")
@@ -62,13 +74,13 @@ def run(args: argparse.Namespace) -> None:
                 raise AudiolmError(
                     f"metric '{metric}' needs --{model}: name its experiment, or leave it out of --metrics"
                 )
-    if "ctc" in args.asr and args.recognizer is None:
+    if "ctc" in args.asr and args.recognizer is None and HEARING & set(args.metrics):
         raise AudiolmError("--asr ctc needs --recognizer: name its experiment, or other recognisers with --asr")
     from audiolm.jobs.progress import progress
     from audiolm.score.recipe import Recipe
 
     recipe = Recipe(args.dir, args.set, args.train_set, args.recognizer, args.codec, args.lm, args.asr)
-    options = {"annotation": (args.diarizer, args.aligner), "codec": (args.measures,)}
+    options = {"annotation": (args.diarizer, args.aligner), "codec": (args.measures,), "abx": (args.items,)}
     written = 0
     for metric in progress(args.metrics, total=len(args.metrics), desc="score"):
         written += getattr(recipe, metric)(*options.get(metric, ()))

@@ -9,6 +9,7 @@ from audiolm.data.tokens import TokenReader
 from audiolm.score.codebooks import perplexity
 
 WIDTH, HEIGHT = 260, 90
+COLOURS = 9  # of page.css, line0 …
 
 
 def counts(archive: Path) -> list[np.ndarray]:
@@ -21,8 +22,11 @@ def counts(archive: Path) -> list[np.ndarray]:
     return totals
 
 
-def figure(level: int, count: np.ndarray) -> str:
-    """Shares of a level's entries from the most to the least frequent, on a logarithmic scale."""
+def figure(level: int, count: np.ndarray, distilled: bool = True) -> str:
+    """Shares of a level's entries from the most to the least frequent, on a logarithmic scale.
+
+    ``distilled``: the first level learnt from a teacher, so it is called semantic and the others acoustic.
+    """
     share = np.sort(count)[::-1] / max(count.sum(), 1)
     floor = 1 / max(count.sum(), 1)
     heights = np.log(np.maximum(share, floor) / floor) / np.log(max(share[0] / floor, np.e))
@@ -33,12 +37,12 @@ def figure(level: int, count: np.ndarray) -> str:
     ]
     even = np.log(max(1 / len(count) / floor, 1)) / np.log(max(share[0] / floor, np.e))
     used = int((count > 0).sum())
-    kind = "semantic" if level == 1 else "acoustic"
-    label = f"level {level}, {kind}"
+    kind = ", semantic" if level == 1 else ", acoustic"
+    label = f"level {level}{kind if distilled else ''}"
     return (
         f'<figure class="chart"><figcaption>{escape(label)}</figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="entries of {escape(label)} by frequency">'
-        f'<path class="area line{level - 1}" d="M0 {HEIGHT}L{"L".join(top)}L{WIDTH} {HEIGHT}Z"/>'
+        f'<path class="area line{(level - 1) % COLOURS}" d="M0 {HEIGHT}L{"L".join(top)}L{WIDTH} {HEIGHT}Z"/>'
         f'<path class="grid" d="M0 {HEIGHT * (1 - even):.1f}H{WIDTH}"/></svg>'
         f'<div class="legend"><span>perplexity <b>{perplexity(count):.0f}</b> of {len(count)}</span>'
         f"<span>in use <b>{used}</b></span></div></figure>"

@@ -21,14 +21,18 @@ MOST_LINES = 9
 def panels(metrics: Mapping[str, T]) -> dict[str, dict[str, T]]:
     """Chart title -> line name -> series (or band): numbered metrics share a chart, and so do training and validation.
 
-    Learning rates and gradient norms are left out; the loss of a lone optimizer is called ``loss``.
+    Learning rates and gradient norms are left out; the loss of a lone optimizer is called ``loss``. Of a codec the
+    sums that its optimizers minimise are left out (their terms are there), and the validation loss is a mel distance.
     """
+    codec = "mel" in metrics
     charts: dict[str, dict[str, T]] = {}
     for name, series in metrics.items():
-        if name.startswith(("lr/", "grad_norm/")):
+        if name.startswith(("lr/", "grad_norm/", "loss/") if codec else ("lr/", "grad_norm/")):
             continue
         kind = "validation" if name.startswith("valid/") else "training"
         plain = "loss" if name == "loss/main" else name.removeprefix("valid/")
+        if codec and name == "valid/loss":
+            plain = "mel"
         if numbered := re.fullmatch(r"(.*?)[ _]?(\d+)", plain):
             title, line = f"{numbered[1]}, {kind}", f"level {numbered[2]}"
         else:
@@ -69,7 +73,7 @@ def chart(title: str, lines: dict[str, Series], bands: Mapping[str, Band] | None
         parts.append(
             f'<text class="tick" x="{x(step):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{_short(step)}</text>'
         )
-    order = sorted(lines)[:MOST_LINES]
+    order = _some(sorted(lines, key=_in_order))
     for name in order:
         if name in areas:
             points = "L".join(f"{x(step):.1f} {y(value):.1f}" for step, value in areas[name])
@@ -86,6 +90,8 @@ def chart(title: str, lines: dict[str, Series], bands: Mapping[str, Band] | None
             ]
         legend.append(f'<span><i class="{colour}"></i>{escape(name)} <b>{_short(end)}</b></span>')
     parts.append("</svg>")
+    if len(order) < len(lines):
+        legend.append(f"<span>{len(order)} of {len(lines)} shown</span>")
     return (
         f'<figure class="chart"><figcaption>{escape(title)}</figcaption>{"".join(parts)}'
         f'<div class="legend">{"".join(legend)}</div></figure>'
@@ -100,6 +106,19 @@ def _area(band: Band, last: float) -> Series:
     """The corners of a band up to a step, around it once."""
     edges = [at for at in zip(band.steps, band.low, band.high, strict=True) if at[0] <= last]
     return [(step, low) for step, low, _ in edges] + [(step, high) for step, _, high in reversed(edges)]
+
+
+def _in_order(name: str) -> tuple[str, int]:
+    """Level 2 comes before level 10."""
+    words, _, number = name.rpartition(" ")
+    return (words, int(number)) if number.isdigit() else (name, 0)
+
+
+def _some(names: list[str]) -> list[str]:
+    """MOST_LINES of the names, the first and the last among them; all where there are no more."""
+    if len(names) <= MOST_LINES:
+        return names
+    return [names[round(i * (len(names) - 1) / (MOST_LINES - 1))] for i in range(MOST_LINES)]
 
 
 def _ticks(low: float, high: float, log: bool) -> Sequence[float]:

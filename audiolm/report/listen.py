@@ -48,8 +48,11 @@ def clip(wav: np.ndarray, fs: int, caption: str, shaded: float = 0.0, mel: bool 
     )
 
 
-def resynthesis(work: Path, name: str, codec_dir: Path) -> str:
-    """Utterances of a set through the codec: original and decoded codes side by side, with mel spectrograms."""
+def resynthesis(work: Path, name: str, codec_dir: Path, by_level: bool = False) -> str:
+    """Utterances of a set through the codec: original and decoded codes side by side, with mel spectrograms.
+
+    ``by_level`` adds what the first half of the levels and the first alone carry.
+    """
     from audiolm.codec.load import load_codec
     from audiolm.score.resynthesis import decode
     from audiolm.train.checkpoint import checksum
@@ -57,19 +60,21 @@ def resynthesis(work: Path, name: str, codec_dir: Path) -> str:
     data = DataDir.read(work / "dump" / name / "audio")
     codes = TokenReader(work / "dump" / name / "codes", "codes", source=checksum(codec_dir))
     codec = load_codec(codec_dir)
+    all_levels = codec.n_q
+    levels = sorted({1, (all_levels + 1) // 2, all_levels}, reverse=True) if by_level else [all_levels]
     pairs = []
     for utt in _varied(data):
-        place = data.place(utt)
-        fs = codec.sample_rate
+        place, fs = data.place(utt), codec.sample_rate
         window = slice(round(place.start * fs), round(place.end * fs))
-        decoded = decode([codes.read(place.reco)], codec)[0][window]
         original = data.audio(place.reco, fs=fs)[window]
         said = f"“{escape(data.text[utt])}”" if utt in data.text else escape(utt)
         speaker = escape(data.utt2spk.get(utt, place.reco))
-        pairs.append(
-            f'<div class="pair">{clip(original, fs, f"<b>original</b> {said}", mel=True)}'
-            f"{clip(decoded, fs, f'<b>resynthesis</b> {speaker}', mel=True)}</div>"
-        )
+        clips = [clip(original, fs, f"<b>original</b> {said}", mel=True)]
+        for count in levels:
+            decoded = decode([codes.read(place.reco)[:, :count]], codec)[0][window]
+            which = "resynthesis" if count == all_levels else "level 1" if count == 1 else f"levels 1 to {count}"
+            clips.append(clip(decoded, fs, f"<b>{which}</b> {speaker}", mel=True))
+        pairs.append(f'<div class="pair">{"".join(clips)}</div>')
     return "".join(pairs)
 
 

@@ -8,12 +8,13 @@ from string import Template
 from audiolm.data.datadir import DataDir
 from audiolm.errors import AudiolmError
 from audiolm.jobs.progress import duration
-from audiolm.report import codebooks, curves, listen, tables, timeline
+from audiolm.report import card, codebooks, curves, listen, tables, timeline
 from audiolm.report.environment import environment, trainings
 from audiolm.score.results import collect
 from audiolm.text.tokenizer import Tokenizer
 from audiolm.train.logs import read_metrics
 from audiolm.train.reference import NAME, read_reference
+from audiolm.train.yaml_files import read_mapping
 
 HERE = Path(__file__).parent
 
@@ -30,6 +31,10 @@ class Report:
     def __init__(self, work: Path, name: str, codec: Path, tokenizer: Path):
         self.work, self.name, self.codec, self.tokenizer = work, name, codec, tokenizer
         self.missing: list[str] = []
+        systems = {read_mapping(path).get("system") for path in (work / "exp").glob("*/config.yaml")}
+        text = (work / "dump" / name / "text").is_dir()
+        # A recipe that makes a codec, and perhaps the recogniser that teaches it: no language model is missing there.
+        self.codec_only = "codec" in systems and systems <= {"codec", "recognizer"} and not text
 
     def page(self, title: str) -> str:
         """The whole page. Sections whose stages have not run are left out, and the page says which.
@@ -40,14 +45,10 @@ class Report:
         head = self.results_and_headlines()
         sections = [
             ("results", "Results", "Open a row for how its value was computed.", head[1]),
-            ("dialogue", "One dialogue", self.dialogue_lead, self.try_to(self.dialogue, "dump/<set>/text")),
-            (
-                "codec",
-                "Through the codec",
-                "Utterances of unseen speakers, and the same decoded from their codes.",
-                self.try_to(self.resynthesis, "dump/<set>/codes"),
-            ),
-            *self.generated(),
+            *self.dialogues(),
+            ("card", "The codec", card.LEAD, self.card()),
+            ("codec", "Through the codec", self.codec_lead, self.try_to(self.resynthesis, "dump/<set>/codes")),
+            *([] if self.codec_only else self.generated()),
             ("codebooks", "Codebooks", self.codebooks_lead, self.try_to(self.codebooks, "dump/<set>/codes")),
             (
                 "curves",
@@ -80,6 +81,7 @@ class Report:
         "Both speakers of one conversation of the test set. Under the words, the text stream that the model learns: "
         "one cell a frame, EPAD just before a word, PAD in between. Click to listen from there."
     )
+    codec_lead = "Utterances of unseen speakers, and the same decoded from their codes."
     codebooks_lead = (
         "How often each entry of a level occurs, from the most to the least frequent, on a logarithmic scale. "
         "The line is an even use of all entries."
@@ -104,7 +106,15 @@ class Report:
             self.missing.append("exp/**/scores")
             return "", ""
         rows = collect(self.work)
-        return tables.headlines(rows), tables.table(rows)
+        return tables.headlines(rows, tables.CODEC_HEADLINES if self.codec_only else tables.HEADLINES), tables.table(
+            rows
+        )
+
+    def dialogues(self) -> list[tuple[str, str, str, str]]:
+        """The section of one dialogue, of recipes that have text streams."""
+        if self.codec_only:
+            return []
+        return [("dialogue", "One dialogue", self.dialogue_lead, self.try_to(self.dialogue, "dump/<set>/text"))]
 
     def dialogue(self) -> str:
         """The timeline of the set's first dialogue."""
@@ -114,12 +124,20 @@ class Report:
 
     def resynthesis(self) -> str:
         """Originals beside what the codec makes of them."""
-        return listen.resynthesis(self.work, self.name, self.codec)
+        return listen.resynthesis(self.work, self.name, self.codec, by_level=self.codec_only)
+
+    def card(self) -> str:
+        """What the codec is, where it is there."""
+        if not (self.codec / "config.yaml").is_file():
+            self.missing.append(f"{self.codec}/config.yaml")
+            return ""
+        return card.card(self.codec)
 
     def codebooks(self) -> str:
         """One chart a level."""
         levels = codebooks.counts(self.work / "dump" / self.name / "codes")
-        return f'<div class="charts">{"".join(codebooks.figure(k, c) for k, c in enumerate(levels, start=1))}</div>'
+        figures = (codebooks.figure(k, c, card.is_distilled(self.codec)) for k, c in enumerate(levels, start=1))
+        return f'<div class="charts">{"".join(figures)}</div>'
 
     def generated(self) -> list[tuple[str, str, str, str]]:
         """A section for each mode of ``audiolm generate`` and each model that ran it."""

@@ -1,7 +1,9 @@
 """The results as an HTML table and as a few large figures."""
 
+from collections.abc import Sequence
 from html import escape
 
+from audiolm.score.record import Score
 from audiolm.score.results import Row, describe, is_better, number, published_beside
 
 # The figures that a reader looks for first; words are judged by the recogniser that taught no other part.
@@ -13,12 +15,20 @@ HEADLINES = (
     ("word_start", "word starts"),
     ("lm_loss_text", "text loss"),
 )
+CODEC_HEADLINES = (  # of a recipe that makes a codec alone
+    ("bitrate", "bitrate"),
+    ("abx_within", "phone ABX, level 1"),
+    ("wer_resynthesis_pocketsphinx", "word errors"),
+    ("codec_visqol_speech", "ViSQOL, speech"),
+    ("codec_mel_distance", "mel distance"),
+    ("codec_speaker_similarity", "speaker similarity"),
+)
 
 
-def headlines(rows: list[Row]) -> str:
-    """Tiles: value, what it is, and what it is to be read against."""
+def headlines(rows: list[Row], which: Sequence[tuple[str, str]] = HEADLINES) -> str:
+    """Tiles: value, what it is, and what it is to be read against; ``which`` are beginnings of metrics and names."""
     tiles = []
-    for prefix, name in HEADLINES:
+    for prefix, name in which:
         row = next((row for row in rows if row.score.metric.startswith(prefix)), None)
         if row is None:
             continue
@@ -64,9 +74,15 @@ def _row(row: Row) -> str:
     arrow = {"lower": "↓", "higher": "↑", None: ""}[score.better]
     return (
         f"<tr><td><details><summary>{escape(row.label)} <i>{arrow}</i></summary>"
-        f"<p>{escape(score.protocol)}</p></details></td>"
+        f"<p>{escape(score.protocol)}</p>{_details(score)}</details></td>"
         f'<td data-name="value"{mark}><b>{number(score.value, score.unit)}</b>{interval}</td>'
         f'<td data-name="baseline">{baseline}</td>'
         f"<td>{escape(score.data)} <small>{score.count} items</small></td>"
         f"<td>{escape(score.backend)}</td></tr>"
     )
+
+
+def _details(score: Score) -> str:
+    """The further numbers of a score, as a paragraph."""
+    told = ", ".join(f"{name}: {value:.4g}" for name, value in score.details.items())
+    return f"<p>{escape(told)}</p>" if told else ""

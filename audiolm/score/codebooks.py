@@ -43,14 +43,32 @@ def score(dump: str | Path, data: str) -> list[Score]:
         for number, level in enumerate(counts, 1)
     ]
     bits = rate * float(np.log2(sizes).sum())
+    use = [100 * float((level > 0).mean()) for level in counts]
     return scores + [
+        Score(
+            metric="codebook_use",
+            value=float(np.mean(use)),
+            unit="%",
+            protocol="entries that are chosen at least once in the set, mean of the levels",
+            better="higher",
+            details={f"level {number}, %": share for number, share in enumerate(use, 1)},
+            **common,
+        ),
         Score(
             metric="bitrate",
             value=bits,
             unit="bit/s",
             protocol="frame rate times the sum of log2 of the codebook sizes; nothing is entropy-coded",
             better=None,
-            details={"tokens a second": rate * len(sizes)},
             **common,
-        )
+        ),
+        Score(
+            metric="token_rate",
+            value=rate * len(sizes),
+            unit="token/s",
+            protocol="frame rate times the number of levels",
+            better=None,
+            details={"frames a second": rate, "levels": len(sizes)},
+            **common,
+        ),
     ]

@@ -10,9 +10,11 @@ from audiolm.score import (
     codebooks,
     der,
     hallucination,
+    idempotence,
     intelligibility,
     pad_share,
     signal_quality,
+    speech_models,
     streaming_asr,
     word_times,
 )
@@ -110,13 +112,27 @@ class Recipe:
             resynthesize(self.codec_dir, self.dump, self.codec_dir / folder / self.name, levels)
             for folder, levels in (("resynthesis", None), ("resynthesis_semantic", 1))
         ]
-        scores = codebooks.score(self.dump, self.name)
-        scores += signal_quality.score(self.original, *copies, measures, self.fs, self.name, checksum(self.codec_dir))
+        scores, made_by = codebooks.score(self.dump, self.name), checksum(self.codec_dir)
+        of_pairs = [name for name in measures if name in signal_quality.MEASURES]
+        scores += signal_quality.score(self.original, *copies, of_pairs, self.fs, self.name, made_by)
+        if "dnsmos" in measures:
+            scores += speech_models.dnsmos(self.original, copies[0], self.fs, self.name, made_by)
+        if "speaker_similarity" in measures:
+            scores += speech_models.speaker_similarity(self.original, copies[0], self.fs, self.name)
+        if "idempotence" in measures:
+            scores += idempotence.score(self.codec_dir, self.dump, self.name)
         if self.asr_names:
             scores += intelligibility.score_utterances(
                 self.judges, self.original, copies[0], self.fs, self.name, "wer_resynthesis"
             )
         return self._write(self.codec_dir, scores)
+
+    def abx(self, items: Path | None) -> int:
+        """Phone ABX of the codec's latents; ``items`` is a ``.item`` file, None has PocketSphinx align phones."""
+        from audiolm.score import phone_abx, phones
+
+        found, source = phones.items_of(self.work, self.name, items)
+        return self._write(self.codec_dir, phone_abx.score(self.codec_dir, self.dump, found, source, self.name))
 
     def lm(self) -> int:
         from audiolm.score import lm_loss

@@ -11,6 +11,7 @@ from audiolm.codec.model import Codec
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.tokens import TokenReader
+from audiolm.errors import AudiolmError
 from audiolm.train.checkpoint import checksum
 
 BATCH_FRAMES = 4096  # frames decoded at once
@@ -24,7 +25,7 @@ def resynthesize(codec_dir: str | Path, dump: str | Path, out: str | Path, level
         levels: decode the first levels only; None = all.
 
     Raises:
-        AudiolmError: the codes are another codec's.
+        AudiolmError: the codes are another codec's, or what it decodes is not finite.
     """
     out = Path(out).absolute()
     codec = load_codec(codec_dir)
@@ -34,6 +35,10 @@ def resynthesize(codec_dir: str | Path, dump: str | Path, out: str | Path, level
     wav = {}
     for batch in batches(keys, reader):
         for key, samples in zip(batch, decode([reader.read(key)[:, :levels] for key in batch], codec), strict=True):
+            if not np.isfinite(samples).all():
+                raise AudiolmError(
+                    f"{codec_dir} makes samples of '{key}' that are not finite: did its training diverge?"
+                )
             wav[key] = str(out / "wav" / f"{key}.flac")
             length = round(original.duration(key) * codec.sample_rate)
             audio.write(wav[key], samples[:length].clip(-1, 1), codec.sample_rate)
@@ -64,7 +69,12 @@ def batches(keys: list[str], reader: TokenReader) -> list[list[str]]:
 
 @torch.inference_mode()
 def decode(codes: list[np.ndarray], codec: Codec) -> list[np.ndarray]:
-    """Codes [frames, levels] of several recordings -> float32 samples of each; causal, so padding is just cut off."""
+    """Codes [frames, levels] of several recordings -> float32 samples of each.
+
+    A causal codec decodes them together and what pads them is cut off; another, one by one.
+    """
+    if not codec.causal and len(codes) > 1:
+        return [wav for each in codes for wav in decode([each], codec)]
     longest = max(map(len, codes))
     padded = np.stack([np.pad(each, ((0, longest - len(each)), (0, 0))) for each in codes]).astype(np.int64)
     wav = codec.decode(torch.from_numpy(padded).transpose(1, 2))[:, 0].numpy()

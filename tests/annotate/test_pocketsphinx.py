@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audiolm.annotate.align import Failure, Utterance, align_recordings
-from audiolm.annotate.pocketsphinx import PocketSphinxAligner
+from audiolm.annotate.pocketsphinx import PocketSphinxAligner, PocketSphinxPhones
 from audiolm.annotate.transcribe import make_transcriber, transcribe_recordings
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
@@ -131,3 +131,35 @@ def test_speech_without_a_transcript(shared_data):
 
 def test_no_word_fits_into_less_than_a_frame():
     assert make_transcriber("pocketsphinx_transcribe", None).transcribe([np.zeros(10, np.float32)]) == [[]]
+
+
+def boundaries(phones):
+    return np.unique(np.round([time for phone in phones for time in (phone.start, phone.end)], 3))
+
+
+def test_phones_against_the_alignment_of_the_cpc_paper(shared_data):
+    """Labels of 10 ms frames (an HMM's; the one utterance that has both these and a transcript)."""
+    utt, folder = "4051-11218-0044", shared_data / "librispeech_phones"
+    [line] = [line for line in (folder / "phone_frames").read_text().splitlines() if line.startswith(utt)]
+    frames = np.array(line.split()[1:], dtype=int)
+    theirs = (np.flatnonzero(np.diff(frames)) + 1) / 100
+    phones, rejected = align_recordings(DataDir.read(folder), [utt], PocketSphinxPhones())
+    assert not rejected and phones[0].word == "JH" and phones[-1].word == "T"
+    errors = np.abs(boundaries(phones)[:, None] - theirs).min(axis=1)
+    assert errors.mean() < 0.012 and (errors < 0.021).mean() > 0.9
+
+
+def test_phones_of_every_utterance(shared_data):
+    """Words whose lattice path is shorter than their phones cost a tenth of LJSpeech once."""
+    data = DataDir.read(shared_data / "ljspeech")
+    recos = data.recos[2:5]
+    phones, rejected = align_recordings(data, recos, PocketSphinxPhones())
+    assert not rejected and {phone.file for phone in phones} == set(recos)
+    assert all(phone.duration > 0.029 and phone.word.isupper() for phone in phones)  # three states of 10 ms
+    assert "SIL" not in {phone.word for phone in phones}
+
+
+def test_phones_that_do_not_fit_are_a_failure():
+    noise = np.random.default_rng(0).normal(0, 0.1, 1600).astype(np.float32)
+    [failure] = PocketSphinxPhones().align([utterance(noise, "a rather long sentence for a tenth of a second".split())])
+    assert isinstance(failure, Failure) and "does not fit the audio" in failure.reason

@@ -1,4 +1,5 @@
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 
 from audiolm.report.curves import chart, panels
@@ -35,3 +36,20 @@ def test_charts_are_well_formed_and_inside_their_box():
             for point in path.get("d")[1:].split("L"):
                 x, y = point.split()[0], point.split()[1].split("H")[0]
                 assert 0 <= float(x) <= 340 and 0 <= float(y) <= 200
+
+
+def test_a_codec_shows_its_losses_not_their_sums():
+    names = ["loss/codec", "loss/discriminator", "discriminator", "mel", "valid/loss", "usage1", "usage2"]
+    charts = panels({name: [(1, 1.0)] for name in names})
+    assert {title: set(lines) for title, lines in charts.items()} == {
+        "discriminator": {"training"},
+        "mel": {"training", "validation"},
+        "usage, training": {"level 1", "level 2"},
+    }
+
+
+def test_of_many_levels_some_are_shown_in_order():
+    figure = chart("usage", {f"level {k}": [(0, 0.1 * k), (1, 0.2 * k)] for k in range(1, 33)})
+    shown = re.findall(r"level (\d+)", figure)
+    assert shown == sorted(shown, key=int) and len(shown) == 9 and shown[0] == "1" and shown[-1] == "32"
+    assert "9 of 32 shown" in figure

@@ -6,7 +6,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 
+from audiolm.codec.load import load_codec
 from audiolm.commands.main import main
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
@@ -16,6 +18,8 @@ from audiolm.report.page import Report
 from audiolm.report.timeline import read_channels, timeline
 from audiolm.score.record import Score
 from audiolm.text.tokenizer import EPAD, PAD, Tokenizer, train_tokenizer
+from audiolm.train.checkpoint import checksum
+from tests.codec.tiny_codecs import write_experiment
 
 FS, SECONDS, RATE = 8000, 4, 12.5
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -120,3 +124,48 @@ def test_sections_without_files_or_items_are_left_out(work):
     page = report.page("x")
     assert 'id="codebooks"' not in page and 'id="dialogue"' in page
     assert "exp/*/generate/unconditional" in report.missing
+
+
+@pytest.fixture(scope="module")
+def codec_work(tmp_path_factory):
+    """A recipe that made a codec and nothing else."""
+    work = tmp_path_factory.mktemp("codec")
+    exp, dump, data = work / "exp" / "codec", work / "dump" / "test", DataDir()
+    exp.parent.mkdir()
+    write_experiment(exp)
+    metrics = [{"step": 10, "seconds": 5.0, "mel": 0.5, **{f"usage{k}": 0.5 for k in range(1, 13)}}]
+    (exp / "metrics.jsonl").write_text(json.dumps(metrics[0]) + "\n")
+    codec, wav = load_codec(exp), np.random.default_rng(0).uniform(-0.3, 0.3, FS * 2).astype(np.float32)
+    audio.write(work / "u.flac", wav, FS)
+    data.wav["u"], data.reco2dur["u"], data.utt2spk["u"] = str(work / "u.flac"), 2.0, "sue"
+    data.write(dump / "audio")
+    with TokenWriter(dump / "codes", "codes", meta=Meta(RATE, (16, 16, 16), checksum(exp))) as writer:
+        writer.write("u", codec.encode(torch.from_numpy(wav)[None, None])[0].T.numpy())
+    fields = {"unit": "%", "protocol": "triphones", "backend": "", "checksum": "", "data": "test", "count": 50}
+    Score("abx_within", 12.5, details={"triples": 50, "speakers": 4}, **fields).write(exp / "scores")
+    return work
+
+
+def test_the_page_of_a_codec_misses_no_language_model(codec_work):
+    assert main(["report", "--dir", str(codec_work)]) == 0
+    page = (codec_work / "report.html").read_text()
+    checker = Checker()
+    checker.feed(page)
+    assert not checker.open
+    assert "Not shown" not in page.partition("<footer>")[2]
+    sections = re.findall(r'<section id="([^"]*)"', page)
+    assert sections == ["results", "card", "codec", "codebooks", "curves", "setting"]
+    for shown in ("phone ABX, level 1", "triples: 50, speakers: 4", "0.15 kbit/s", "37.5 a second", "9 of 12 shown"):
+        assert shown in page
+    for clip in ("original", "resynthesis", "levels 1 to 2", "level 1"):
+        assert f"<b>{clip}</b>" in page
+    assert "level 1, semantic" not in page, "nothing was distilled into it"
+    assert page.count("inconsistent: ") == 2  # published rows
+
+
+def test_a_codec_without_scores_says_so(codec_work):
+    for path in (codec_work / "exp" / "codec" / "scores").iterdir():
+        path.unlink()
+    assert (
+        Report(codec_work, "test", codec_work / "exp" / "codec", codec_work / "none").page("x").count("exp/**/scores")
+    )

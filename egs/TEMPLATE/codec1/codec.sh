@@ -16,13 +16,14 @@ fs=24000                # sample rate of models and of audio made for them (Hz)
 dedup=false             # leave out copies among the recordings of all sets, found by fingerprints
 teacher=recognizer      # what level 1 is distilled from: recognizer (trained on the corpus' transcripts), none
 recognizer=             # a trained recogniser: none is trained then
+phones=pocketsphinx     # whose phones ABX is of: pocketsphinx (aligns English transcripts), a .item file, none
 codec=                  # a trained codec: only tokens, scores and report are made
 recognizer_config=conf/recognizer.yaml # of the recogniser's training
 codec_config=conf/codec.yaml   # of the codec's; of several files the later ones override: "base.yaml more.yaml"
 audio_args=()           # --audio.longest 600: cut at pauses; --audio.min_snr 10 and other limits on quality
 recognizer_args=()      # settings over those of the config, such as --recognizer.trainer.max_steps 100
 codec_args=()           # --codec.quantizer.n_q 16
-score_args=()           # --score.asr pocketsphinx; no speech: --asr and no name, --measures mel_distance si_sdr
+score_args=()           # --score.asr pocketsphinx; no speech: --asr and no name, --measures mel_distance si_sdr visqol
 # End configuration.
 
 . utils/stages.sh
@@ -45,9 +46,16 @@ for file in $codec_config; do codec_configs+=(--config "$file"); done
 data_args=()
 for option in $data_options; do data_args+=("--$option" "${!option}"); done
 
+metrics=(${judge:+recognizer} codec)
+case $phones in
+  none) ;;
+  pocketsphinx) metrics+=(abx) ;;
+  *) metrics+=(abx) score_args+=(--items "$phones") ;;
+esac
+
 scores() { # OPTION…
   for set in $test_sets; do
-    once score --dir "$dir" --set "$set" --train_set "$train_set" --metrics ${judge:+recognizer} codec "$@"
+    once score --dir "$dir" --set "$set" --train_set "$train_set" "$@"
   done
 }
 
@@ -66,7 +74,7 @@ stage codec "Train the codec" --after "audio recognizer" --out exp/codec/model.s
 stage codes "Codec tokens" --after "audio codec" --out "dump/*/codes" -- \
   each_set --gpu codes --codec "$codec_dir"
 stage score "Scores beside baselines" --after "audio recognizer codec codes" --out "exp/*/scores" -- \
-  scores ${judge:+--recognizer "$judge"} --codec "$codec_dir" "${score_args[@]}"
+  scores --metrics "${metrics[@]}" ${judge:+--recognizer "$judge"} --codec "$codec_dir" "${score_args[@]}"
 stage report "The page" --after score --out report.html -- \
   once report --dir "$dir" --set "${test_sets%% *}" --codec "$codec_dir" --title "A neural codec"
 run_stages audiolm results --dir "$dir"

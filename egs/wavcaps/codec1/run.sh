@@ -18,7 +18,8 @@ data_options="corpus_dir sources held_out corpus_rejected seed" # which of these
 fs=16000                     # sample rate of models and of audio made for them (Hz)
 nj=4                         # parts that array stages are cut into
 teacher=none                 # captions are no transcripts
-score_args=(--asr --measures mel_distance si_sdr) # nor are there words to hear
+phones=none                  # nor are there phones
+score_args=(--asr --measures mel_distance si_sdr visqol idempotence) # nor are there words to hear
 # End configuration.
 
 . ./codec.sh
