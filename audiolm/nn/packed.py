@@ -28,7 +28,7 @@ class PackedLinear(nn.Module):
             inputs are rounded, sums are float32; "int8": weights are rounded by row, inputs by tensor (CPUs only).
 
     Raises:
-        AudiolmError: the precision does not exist on the weights' device.
+        AudiolmError: the precision does not exist on the weights' device or in this build of torch.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, precision: Precision = "fp32"):
@@ -68,6 +68,8 @@ def pack_linears(module: nn.Module, precision: Precision) -> nn.Module:
 def _cpu_product(weight: Tensor, bias: Tensor | None, precision: Precision) -> Callable[[Tensor], Tensor]:
     if weight.numel() < SMALLEST or len(weight) == 1:
         return _plain_product(weight, bias, "bf16" if precision == "bf16" else "fp32")
+    if precision in ("fp16", "int8") and "fbgemm" not in torch.backends.quantized.supported_engines:
+        raise AudiolmError(f"precision {precision} needs torch's FBGEMM (x86 processors); choose from: fp32, bf16")
     if precision == "fp16":
         packed = torch.ops.quantized.linear_prepack_fp16(weight, bias)
         return lambda x: torch.ops.quantized.linear_dynamic_fp16(x, packed)
@@ -77,7 +79,8 @@ def _cpu_product(weight: Tensor, bias: Tensor | None, precision: Precision) -> C
         rounded = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
         packed = torch.ops.quantized.linear_prepack(rounded, bias)
         return lambda x: torch.ops.quantized.linear_dynamic(x, packed, True)
-    if not torch.backends.mkldnn.is_available():
+    supported = torch.backends.mkldnn.is_available()
+    if not supported or (precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return _plain_product(weight, bias, precision)
     kind = _kind(precision)
     bias = None if bias is None else bias.to(kind)

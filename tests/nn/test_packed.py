@@ -1,5 +1,7 @@
 """Packed products against plain ones, in every precision."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -49,6 +51,12 @@ def test_without_onednn(monkeypatch):
     monkeypatch.setattr(packed.torch.backends.mkldnn, "is_available", lambda: False)
     linear, x = nn.Linear(96, 80), torch.randn(3, 96)
     torch.testing.assert_close(PackedLinear(linear.weight, linear.bias)(x), linear(x), atol=1e-5, rtol=0)
+
+
+def test_without_fbgemm_halves_are_refused(monkeypatch):
+    monkeypatch.setattr(packed.torch.backends, "quantized", SimpleNamespace(supported_engines=["qnnpack"]))
+    with pytest.raises(AudiolmError, match="precision fp16 needs torch's FBGEMM"):
+        PackedLinear(torch.zeros(80, 96), None, "fp16")
 
 
 def test_precisions_of_cpus_elsewhere_are_refused():
