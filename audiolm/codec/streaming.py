@@ -77,8 +77,9 @@ class CodecStream:
     @torch.inference_mode()
     def reset(self, slots: Sequence[int] | Tensor | None = None) -> None:
         """Begin new sequences in ``slots`` (indices; None = all), in both directions."""
-        for direction in (self._encoding, self._decoding):
-            direction.slots.reset(slots)
+        for name in ("_encoding", "_decoding"):
+            if name in self.__dict__:  # else nothing has gone that way yet
+                getattr(self, name).slots.reset(slots)
 
     @cached_property
     def _encoding(self) -> "Direction":
@@ -120,13 +121,13 @@ class Direction:
         if self.slots.active is None:
             self.slots.active = self.slots.buffers[0].new_zeros(self.slots.batch, dtype=torch.bool)
         self.slots.active.fill_(False)
-        given = x.clone()
-        side = torch.cuda.Stream(x.device)
-        side.wait_stream(torch.cuda.current_stream(x.device))
+        given = x.to(self.slots.device, copy=True)
+        side = torch.cuda.Stream(self.slots.device)
+        side.wait_stream(torch.cuda.current_stream(self.slots.device))
         with torch.cuda.stream(side):
             for _ in range(self.WARM_UPS):
                 self.step(given)
-        torch.cuda.current_stream(x.device).wait_stream(side)
+        torch.cuda.current_stream(self.slots.device).wait_stream(side)
         work = torch.cuda.CUDAGraph()
         with torch.cuda.graph(work):
             output = self.step(given)
