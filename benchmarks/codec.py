@@ -2,19 +2,25 @@
 
     python benchmarks/codec.py --config egs/fisher/dialogue1/conf/paper/codec.yaml --device cuda
     python benchmarks/codec.py --config egs/mini/dialogue1/conf/codec.yaml --batches 1 16
+    python benchmarks/codec.py --config egs/fisher/dialogue1/conf/paper/codec.yaml --train_batches --batches \
+        --peers PEERS/bin/python     # an environment of benchmarks/peers/moshi_env.sh PEERS
 
 Training is a step of losses, backward pass and optimizers on noise already in memory, discriminators included and
 without a teacher; its floating-point operations are counted by torch, and the share of the machine's rate in a bf16 (on
-CPUs fp32) matrix product of 8192 (2048) is told beside them. Prints one JSON line a measurement.
+CPUs fp32) matrix product of 8192 (2048) is told beside them. With ``--peers`` (on CPUs, a config of Mimi's shape), the
+codec in each precision takes turns with moshi's, rustymimi's and transformers': ms for a second of a recording of 10 s,
+and for a live frame of 80 ms; with one thread, of processor time. Prints one JSON line a measurement.
 """
 
 import argparse
 import json
 import time
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
+from peers.codec_race import race
 from torch.utils.flop_counter import FlopCounterMode
 
 from audiolm.codec.system import CodecSystem
@@ -31,6 +37,9 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="*", default=[1, 16, 128], help="rows encoded at once")
     parser.add_argument("--train_batches", type=int, nargs="*", default=[1, 4, 16], help="crops of a training step")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--peers", type=Path, help="python of the environment that holds moshi and rustymimi")
+    parser.add_argument("--threads", type=int, default=2, help="of each codec, beside peers")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each codec, beside peers")
     args = parser.parse_args()
     device = torch.device(args.device)
     torch.manual_seed(0)
@@ -43,6 +52,10 @@ def main() -> None:
         attempt(train, run, batch, device, args.repeats, limit)
     for batch in args.batches:
         attempt(code, run, batch, args.seconds, device, args.repeats)
+        attempt(live, run, batch, device, args.repeats)
+    if args.peers:
+        for line in race(args.config, args.peers, args.threads, args.rounds):
+            tell(threads=args.threads, **line)
 
 
 def train(run, batch: int, device: torch.device, repeats: int, limit: float) -> None:
@@ -88,21 +101,41 @@ def train(run, batch: int, device: torch.device, repeats: int, limit: float) -> 
 
 @torch.inference_mode()
 def code(run, batch: int, seconds: float, device: torch.device, repeats: int) -> None:
-    """Encoding and decoding, in fp32 and, on GPUs, under bf16 autocast."""
+    """Encoding and decoding, in fp32 and bf16: on CPUs prepared for it, on GPUs under autocast."""
     codec = CodecSystem(run.config).codec
     fold_weight_norm(codec)
     codec = codec.eval().to(device)
     samples = round(seconds * codec.frame_rate) * codec.frame_size
     wav = 0.1 * torch.randn(batch, 1, samples, device=device)
-    for precision in ("fp32", "bf16") if device.type == "cuda" else ("fp32",):
-        scope = torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
-        with scope:
+    for precision in ("fp32", "bf16"):
+        autocast = precision == "bf16" and device.type == "cuda"
+        if device.type == "cpu":
+            codec.prepare(precision)
+        with torch.autocast(device.type, torch.bfloat16) if autocast else nullcontext():
             codes = codec.encode(wav)
             for what, run_it in (("encode", lambda: codec.encode(wav)), ("decode", lambda c=codes: codec.decode(c))):
                 took, memory = timed(run_it, device, repeats)
                 audio = batch * samples / codec.sample_rate
                 tell(what=what, batch=batch, row_s=samples / codec.sample_rate, precision=precision,
                      audio_s_per_s=audio / took, real_time_factor=took / audio, memory_gib=memory)  # fmt: skip
+
+
+@torch.inference_mode()
+def live(run, batch: int, device: torch.device, repeats: int) -> None:
+    """Frame after frame of ``batch`` slots: encoding, decoding; on GPUs also as CUDA graphs."""
+    codec = CodecSystem(run.config).codec.eval().to(device)
+    if not codec.causal:
+        return
+    wav = 0.1 * torch.randn(batch, 1, codec.frame_size, device=device)
+    for precision in ("fp32", "bf16"):
+        codec.prepare(precision)
+        for graphs in (False, True) if device.type == "cuda" else (False,):
+            stream = codec.streaming(batch, graphs=graphs)
+            codes = stream.encode(wav)
+            for what, step in (("encode", partial(stream.encode, wav)), ("decode", partial(stream.decode, codes))):
+                took, memory = timed(step, device, 10 * repeats)
+                tell(what=f"live {what}", batch=batch, precision=precision, graphs=graphs, frame_ms=1e3 * took,
+                     real_time_factor=took * codec.frame_rate, memory_gib=memory)  # fmt: skip
 
 
 class Untracked(nullcontext):

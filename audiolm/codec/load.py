@@ -32,7 +32,8 @@ def load_codec(name: str | Path, device: str | torch.device = "cpu") -> Codec:
     """
     layout, path = _locate(name)
     codec = _load_own(path) if layout is None else layout.load(path)
-    return codec.eval().requires_grad_(False).to(device)
+    codec = codec.eval().requires_grad_(False).to(device)
+    return codec.prepare() if torch.device(device).type == "cpu" else codec
 
 
 def codec_checksum(name: str | Path) -> str:

@@ -9,12 +9,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiolm.codec.dac import DacConfig, DacDecoder, DacEncoder
+from audiolm.codec.prepared import Prepared
 from audiolm.codec.quantize import Draws, Quantized, QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig, SeanetDecoder, SeanetEncoder
 from audiolm.codec.spectral import SpectralConfig, SpectralDecoder, SpectralEncoder
 from audiolm.codec.stft import CausalSTFT
+from audiolm.codec.streaming import CodecStream
 from audiolm.errors import AudiolmError
 from audiolm.nn.conv import PaddedConv1d, PaddedConvTranspose1d, SkippedLSTM
+from audiolm.nn.packed import Precision
 from audiolm.nn.transformer import Transformer, TransformerConfig
 
 
@@ -178,6 +181,7 @@ class Codec(nn.Module):
             )
         self.decoder_transformer = _transformer(config.decoder_transformer)
         self.decoder = config.decoder.build(config.dim)
+        self.prepared: Prepared | None = None
 
     @torch.inference_mode()
     def encode(self, wav: Tensor) -> Tensor:
@@ -192,6 +196,8 @@ class Codec(nn.Module):
             )
         if not wav.isfinite().all():
             raise AudiolmError("NaN or infinite samples, expected numbers in -1 … 1; mend the audio")
+        if self.prepared is not None:
+            return self.prepared.encode(F.pad(wav, (0, -wav.shape[-1] % self.frame_size)))
         return self.quantizer.encode(self.to_latents(wav))
 
     @torch.inference_mode()
@@ -211,7 +217,33 @@ class Codec(nn.Module):
                 f"codes of {codes.shape[1]} levels with values {int(codes.min())} … {int(codes.max())}; this codec has "
                 f"{self.n_q} levels of {self.config.quantizer.codebook_size} entries: use the codec that made them"
             )
+        if self.prepared is not None:
+            return self.prepared.decode(codes)
         return self.to_wav(self.quantizer.decode(codes))
+
+    def prepare(self, precision: Precision = "fp32") -> "Codec":
+        """Encode and decode from now on with packed weights, on CPUs at a multiple of the speed; returns the codec.
+
+        What is trained or loaded later goes unheard. Codecs that are not causal stay as they are.
+
+        Args:
+            precision: of the products, see :class:`audiolm.nn.packed.PackedLinear`.
+        """
+        self.prepared = Prepared(self, precision) if self.causal else None
+        return self
+
+    def streaming(self, batch: int, max_frames: int = 1, graphs: bool = False) -> CodecStream:
+        """Encode and decode ``batch`` live sequences, at most ``max_frames`` frames a call: see :class:`CodecStream`.
+
+        Raises:
+            AudiolmError: the codec sees what comes later.
+        """
+        if not self.causal:
+            raise AudiolmError(
+                "this codec sees what comes later (causal false, bidirectional true, pad_mode reflect, or DAC), so it "
+                "cannot stream; train one with a causal encoder and decoder"
+            )
+        return CodecStream(self.prepared or Prepared(self), batch, max_frames, graphs)
 
     def forward(self, wav: Tensor, draws: Draws) -> tuple[Tensor, Quantized]:
         """Resynthesis [B, 1, T] of samples [B, 1, T], T a multiple of the frame size, and what the quantizer did."""

@@ -135,7 +135,7 @@ class Transformer(nn.Module):
             raise AudiolmError("a transformer without context needs the longest sequence to stream; set its context")
         head_dim = self.config.dim // self.config.heads
         shape = (batch, window + chunk - 1, self.config.kv_heads or self.config.heads, head_dim)
-        device = self.layers[0].attention.out_proj.weight.device
+        device = self.layers[0].norm1.weight.device
         rings = [
             Ring(*(torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))) for _ in range(self.config.layers)
         ]
