@@ -64,6 +64,9 @@ def check(codec, wav, found):
     assert tied.mean() < 0.1 and len(codes.unique()) > codes.shape[1]
     for name in ("codes", "streamed_codes"):
         assert np.array_equal(found[name][..., ~tied], codes.numpy()[..., ~tied]), name
+    stream = codec.streaming(len(wav))
+    streamed = torch.cat([stream.encode(samples) for samples in wav.split(codec.frame_size, dim=-1)], dim=-1)
+    assert np.array_equal(found["streamed_codes"][..., ~tied], streamed.numpy()[..., ~tied])
     expected = codec.decode(codes).numpy()
     for name in ("wav", "streamed_wav"):
         assert np.abs(found[name] - expected).max() < 1e-4, name
