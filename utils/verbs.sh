@@ -50,6 +50,15 @@ once() { # VERB [OPTION…]
   $cmd --gpu "$ngpu" "$dir/log/$1.log" audiolm "$@"
 }
 
+# A codec in exp/codec: a released one, of another layout, or one that is trained.
+make_codec() { # RELEASED LEVELS [OPTION of training…]; RELEASED empty: train; LEVELS empty: all
+  if [[ -n $1 ]]; then
+    once export --codec "$1" ${2:+--levels "$2"} --out "$dir/exp/codec"
+  else
+    train codec "${@:3}"
+  fi
+}
+
 # Train a model into exp/NAME. A training that was interrupted goes on; one with other options or on other data is moved
 # to $dir/old first (audiolm/jobs/claim.py).
 train() { # NAME [OPTION…]

@@ -53,8 +53,8 @@ def resynthesis(work: Path, name: str, codec_dir: Path, by_level: bool = False) 
 
     ``by_level`` adds what the first half of the levels and the first alone carry.
     """
+    from audiolm.codec.bulk import decode_batch
     from audiolm.codec.load import load_codec
-    from audiolm.score.resynthesis import decode
     from audiolm.train.checkpoint import checksum
 
     data = DataDir.read(work / "dump" / name / "audio")
@@ -71,7 +71,7 @@ def resynthesis(work: Path, name: str, codec_dir: Path, by_level: bool = False) 
         speaker = escape(data.utt2spk.get(utt, place.reco))
         clips = [clip(original, fs, f"<b>original</b> {said}", mel=True)]
         for count in levels:
-            decoded = decode([codes.read(place.reco)[:, :count]], codec)[0][window]
+            decoded = decode_batch(codec, [codes.read(place.reco)[:, :count]])[0][window]
             which = "resynthesis" if count == all_levels else "level 1" if count == 1 else f"levels 1 to {count}"
             clips.append(clip(decoded, fs, f"<b>{which}</b> {speaker}", mel=True))
         pairs.append(f'<div class="pair">{"".join(clips)}</div>')

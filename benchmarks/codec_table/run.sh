@@ -12,7 +12,7 @@ set -euo pipefail
 dir=work/codec_table   # of data.sh; everything is written here
 codecs="mimi no_distillation no_split no_split+no_distillation encodec soundstream dac" # +: both changes
 parallel=1             # codecs trained at a time
-steps=400              # of every training
+steps=1200             # of every training
 seed=0                 # of every training
 stage=train            # train, score or table: begin there
 stop_stage=table       # end there

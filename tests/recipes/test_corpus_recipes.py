@@ -5,14 +5,22 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from audiolm.codec.adapters.moshi_mimi import MoshiMimi
+from audiolm.codec.model import Codec, CodecConfig, DecoderConfig, EncoderConfig
+from audiolm.codec.quantize import QuantizerConfig
+from audiolm.codec.seanet import SeanetConfig
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
+from audiolm.data.tokens import TokenReader
 from audiolm.data.tools import rejections
+from audiolm.nn.transformer import TransformerConfig
+from audiolm.train.checkpoint import checksum
 from audiolm.train.yaml_files import read_mapping
 
 ROOT = Path(__file__).parents[2]
@@ -140,7 +148,8 @@ def test_a_codec_of_sounds_from_the_corpus_to_the_page(tmp_path):
     assert "not needed, --teacher is none" in said
     scores = {path.stem for path in (tmp_path / "work/exp/codec/scores").glob("*.json")}
     levels = {f"codebook_perplexity_{level}" for level in range(1, 9)}
-    assert scores == {"bitrate", "codec_mel_distance", "codec_si_sdr", *levels}
+    quality = {"codec_mel_distance", "codec_si_sdr", "codec_visqol", "codec_idempotence", "codec_idempotence_1"}
+    assert scores == {"bitrate", "token_rate", "codebook_use", *quality, *levels}
     assert "Noise, take" in (tmp_path / "work/report.html").read_text()
 
 
@@ -165,6 +174,27 @@ def test_a_codec_of_real_speech_from_the_corpus_to_the_page(corpus, tmp_path):
     assert {f"codebook_perplexity_{level}" for level in (1, 2, 3)} < scores and "codebook_perplexity_4" not in scores
     assert (tmp_path / "work/exp/codec/samples/step_20/1.flac").is_file()
     assert (tmp_path / "work/report.html").is_file()
+
+
+@pytest.mark.slow
+def test_a_released_codec_instead_of_a_trained_one(tmp_path):
+    """Of moshi's layout, four of its levels."""
+    transformer = TransformerConfig(dim=32, layers=1, heads=2, ffn_dim=64, ffn="gelu", norm="layer", context=8)
+    seanet = SeanetConfig(channels=4, ratios=[8, 8, 5])
+    mimi = CodecConfig(
+        encoder=EncoderConfig(seanet=seanet),
+        decoder=DecoderConfig(seanet=seanet),
+        sample_rate=8000,
+        dim=32,
+        encoder_transformer=replace(transformer, layer_scale=0.01),
+        decoder_transformer=replace(transformer, layer_scale=0.01),
+        quantizer=QuantizerConfig(n_q=6, codebook_size=16, codebook_dim=8),
+    )
+    MoshiMimi().save(Codec(mimi).eval(), tmp_path / "released")
+    options = ["--codec", tmp_path / "released", "--codec_levels", "4", "--teacher", "none", "--stop_stage", "codes"]
+    run("fsdd/codec1", tmp_path, "--budget", "smoke", *options, *fsdd(tmp_path / "corpus"))
+    archive = TokenReader(tmp_path / "work/dump/test/codes", "codes", checksum(tmp_path / "work/exp/codec"))
+    assert archive.read(next(iter(archive.keys()))).shape[1] == 4
 
 
 @pytest.mark.parametrize("corpus", ["librispeech", "fisher", "two_channel", "synthetic", "wavcaps"])

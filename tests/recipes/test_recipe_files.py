@@ -34,7 +34,9 @@ def test_a_recipe_lists_its_stages_and_plans_a_run(recipe, tmp_path):
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: "-".join(path.parts[-2:]))
 def test_trained_models_spare_the_stages_that_would_train_them(recipe, tmp_path):
-    trained, stages = ["--recognizer", "a", "--codec", "b"], ["recognizer", "codec"]
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/config.yaml").touch()
+    trained, stages = ["--recognizer", "a", "--codec", tmp_path / "b"], ["recognizer", "codec"]
     if recipe.name == "dialogue1":
         trained, stages = (
             [*trained, "--lm_init", "c", "--tokenizer", "d"],

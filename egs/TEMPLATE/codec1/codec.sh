@@ -17,7 +17,8 @@ dedup=false             # leave out copies among the recordings of all sets, fou
 teacher=recognizer      # what level 1 is distilled from: recognizer (trained on the corpus' transcripts), none
 recognizer=             # a trained recogniser: none is trained then
 phones=pocketsphinx     # whose phones ABX is of: pocketsphinx (aligns English transcripts), a .item file, none
-codec=                  # a trained codec: only tokens, scores and report are made
+codec=                  # a trained codec, or a released one (kyutai/mimi): only tokens, scores and report are made
+codec_levels=           # of a released codec, so many of its first levels; empty: all
 recognizer_config=conf/recognizer.yaml # of the recogniser's training
 codec_config=conf/codec.yaml   # of the codec's; of several files the later ones override: "base.yaml more.yaml"
 audio_args=()           # --audio.longest 600: cut at pauses; --audio.min_snr 10 and other limits on quality
@@ -33,6 +34,8 @@ dir=${dir:-work/$budget}
 read -r train_set valid_set test_sets <<<"$sets"
 train=$dir/dump/$train_set valid=$dir/dump/$valid_set
 recognizer_dir=${recognizer:-$dir/exp/recognizer}
+released= # a codec of another layout, or on the hub
+if [[ -n $codec && ! -f $codec/config.yaml ]]; then released=$codec codec=; fi
 codec_dir=${codec:-$dir/exp/codec}
 teacher_args=() spared=${recognizer:+--recognizer names a trained one}
 judge=$recognizer_dir # of words, beside PocketSphinx
@@ -69,8 +72,8 @@ stage recognizer "Train the recogniser" --after audio --out exp/recognizer/model
   --trainer.seed "$seed" "${recognizer_args[@]}"
 stage codec "Train the codec" --after "audio recognizer" --out exp/codec/model.safetensors \
   --unless "${codec:+--codec names a trained one}" -- \
-  train codec "${codec_configs[@]}" --train_dir "$train/audio" --valid_dir "$valid/audio" "${teacher_args[@]}" \
-  --trainer.seed "$seed" "${codec_args[@]}"
+  make_codec "$released" "$codec_levels" "${codec_configs[@]}" --train_dir "$train/audio" --valid_dir "$valid/audio" \
+  "${teacher_args[@]}" --trainer.seed "$seed" "${codec_args[@]}"
 stage codes "Codec tokens" --after "audio codec" --out "dump/*/codes" -- \
   each_set --gpu codes --codec "$codec_dir"
 stage score "Scores beside baselines" --after "audio recognizer codec codes" --out "exp/*/scores" -- \

@@ -22,7 +22,8 @@ recognizer=             # a trained recogniser: none is trained then
 train_aligner=ctc       # words of the first two sets: given (a ctm), ctc or any other backend of audiolm align
 aligner=pocketsphinx    # words of the other sets: one of the same
 tokenizer=              # a trained text tokenizer
-codec=                  # a trained codec
+codec=                  # a trained codec, or a released one (kyutai/mimi)
+codec_levels=           # of a released codec, so many of its first levels; empty: all
 lm_init=                # a trained LM that the phases start from: no text LM is trained then
 recognizer_config=conf/recognizer.yaml # of the recogniser's training
 codec_config=conf/codec.yaml   # of the codec's
@@ -50,6 +51,8 @@ read -r train_set valid_set test_sets <<<"$sets"
 train=$dir/dump/$train_set valid=$dir/dump/$valid_set
 recognizer_dir=${recognizer:-$dir/exp/recognizer}
 tokenizer_dir=${tokenizer:-$dir/exp/tokenizer}
+released= # a codec of another layout, or on the hub
+if [[ -n $codec && ! -f $codec/config.yaml ]]; then released=$codec codec=; fi
 codec_dir=${codec:-$dir/exp/codec}
 init=${lm_init:-$dir/exp/textlm}
 phase_files=()
@@ -115,8 +118,8 @@ stage text "Text streams with PAD and EPAD" --after "align tokenizer" --out "dum
   each_set text --tokenizer "$tokenizer_dir" --frame_rate "$frame_rate"
 stage codec "Train the codec" --after "$speech recognizer" --out exp/codec/model.safetensors \
   --unless "${codec:+--codec names a trained one}" -- \
-  train codec --config "$codec_config" --train_dir "$train/audio" --valid_dir "$valid/audio" --teacher.path "$recognizer_dir" \
-  --trainer.seed "$seed" "${codec_args[@]}"
+  make_codec "$released" "$codec_levels" --config "$codec_config" --train_dir "$train/audio" --valid_dir "$valid/audio" \
+  --teacher.path "$recognizer_dir" --trainer.seed "$seed" "${codec_args[@]}"
 stage codes "Codec tokens" --after "$speech codec" --out "dump/*/codes" -- \
   each_set --gpu codes --codec "$codec_dir"
 stage textlm "Train the text LM" --after text --out exp/textlm/model.safetensors \
