@@ -1,5 +1,6 @@
 """The recipes as they are shipped: they parse, list their stages and plan a run; a new recipe works at once."""
 
+import math
 import os
 import shutil
 import subprocess
@@ -7,8 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from audiolm.codec.model import Codec
+from audiolm.train.options import read_config
 
 ROOT = Path(__file__).parents[2]
+MODELS = ROOT / "egs/TEMPLATE/codec1/conf/models"
 RECIPES = sorted(path.parent for path in ROOT.glob("egs/*/*/run.sh") if path.parent.parent.name != "TEMPLATE")
 DIALOGUE = (
     "corpus audio diarize recognizer align tokenizer text codec codes textlm lm generate score report export".split()
@@ -49,9 +55,34 @@ def test_trained_models_spare_the_stages_that_would_train_them(recipe, tmp_path)
 
 def test_a_codec_without_a_teacher_needs_no_recogniser(tmp_path):
     run = [ROOT / "egs/mini/codec1/run.sh", "--dry_run", "--dir", tmp_path / "work", "--teacher"]
-    assert "not needed: --teacher is none" in call(*run, "none")[1]
+    for teacher in ("none", "config"):
+        assert f"not needed: --teacher is {teacher}" in call(*run, teacher)[1]
     assert "not needed: --recognizer names a trained one\n" in call(*run, "none", "--recognizer", "a")[1]
-    assert "'hubert' is neither recognizer nor none" in call(*run, "hubert")[1]
+    assert "'hubert' is none of: recognizer, config, none" in call(*run, "hubert")[1]
+
+
+CODECS = [
+    "mimi",
+    "mimi mimi_adversarial",
+    "encodec",
+    "soundstream",
+    "soundstream soundstream_16k",
+    "dac",
+    "speechtokenizer",
+]
+ABLATIONS = [f"mimi ablations/{path.stem}" for path in sorted((MODELS / "ablations").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("names", [*CODECS, *ABLATIONS])
+def test_codecs_of_papers_by_their_configs(names):
+    run = read_config([MODELS / f"{name}.yaml" for name in names.split()], [("train_dir", "a"), ("valid_dir", "b")])
+    codec, name = run.config, names.split()[-1]
+    rate = codec.frame_rate * codec.quantizer.n_q * math.log2(codec.quantizer.codebook_size)
+    kbps = {"encodec": 24.0, "soundstream": 6.0, "soundstream_16k": 6.0, "dac": 24.0, "speechtokenizer": 4.0}
+    assert rate / 1000 == kbps.get(name, 1.1)
+    with torch.device("meta"):
+        model = Codec(codec)
+    assert model.causal == (name not in ("encodec", "dac", "speechtokenizer"))
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: "-".join(path.parts[-2:]))

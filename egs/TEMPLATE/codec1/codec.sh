@@ -14,7 +14,7 @@ max_rejected=1%         # a stage stops when it rejects more of its input
 data_options=           # which of these options local/data.sh takes
 fs=24000                # sample rate of models and of audio made for them (Hz)
 dedup=false             # leave out copies among the recordings of all sets, found by fingerprints
-teacher=recognizer      # what level 1 is distilled from: recognizer (trained on the corpus' transcripts), none
+teacher=recognizer      # of level 1: recognizer (trained on the corpus' transcripts), config (codec_config names it), none
 recognizer=             # a trained recogniser: none is trained then
 phones=pocketsphinx     # whose phones ABX is of: pocketsphinx (aligns English transcripts), a .item file, none
 codec=                  # a trained codec, or a released one (kyutai/mimi): only tokens, scores and report are made
@@ -41,9 +41,11 @@ teacher_args=() spared=${recognizer:+--recognizer names a trained one}
 judge=$recognizer_dir # of words, beside PocketSphinx
 case $teacher in
   recognizer) teacher_args=(--teacher.path "$recognizer_dir") ;;
-  none) if [[ -z $recognizer ]]; then spared="--teacher is none" judge=; fi ;;
-  *) echo "${0##*/}: error: --teacher '$teacher' is neither recognizer nor none" >&2; exit 1 ;;
+  config) ;;
+  none) teacher_args=(--teacher null) ;;
+  *) echo "${0##*/}: error: --teacher '$teacher' is none of: recognizer, config, none" >&2; exit 1 ;;
 esac
+if [[ $teacher != recognizer && -z $recognizer ]]; then spared="--teacher is $teacher" judge=; fi
 codec_configs=()
 for file in $codec_config; do codec_configs+=(--config "$file"); done
 data_args=()
