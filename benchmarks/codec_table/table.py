@@ -1,6 +1,8 @@
-"""One Markdown table of the codecs that run.sh has scored: a column each, values with their 95 % intervals.
+"""One Markdown table of the codecs that run.sh has scored.
 
     python benchmarks/codec_table/table.py --dir work/codec_table mimi no_split encodec
+
+A column each; values with their 95 % intervals, of the test set.
 """
 
 import argparse
