@@ -16,6 +16,10 @@ NO_PHONES = frozenset(["", "<eps>", "sil", "sp", "spn", "nsn", "h#", "pau", "+ns
 TOUCH = 0.0015  # seconds between two phones of one run of speech, at most: times in tables are rounded
 
 
+class NoTriples(AudiolmError):
+    """A set has too little speech for ABX."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A phone between two others, all three of one speaker.

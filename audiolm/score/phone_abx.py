@@ -14,7 +14,7 @@ from audiolm.data.tokens import TokenReader
 from audiolm.encoders.logmel import LogMel
 from audiolm.errors import AudiolmError
 from audiolm.score.abx import MAX_SIZE_GROUP, MAX_X_ACROSS, Abx, abx, frames_of
-from audiolm.score.items import Item
+from audiolm.score.items import Item, NoTriples
 from audiolm.score.record import Score
 from audiolm.train import config
 from audiolm.train.checkpoint import checksum
@@ -77,7 +77,7 @@ def score(codec_dir: Path, dump: Path, items: Sequence[Item], source: str, data:
     common = {"data": data, "source": source, "short": len(items) - len(long_enough), "codec": checksum(codec_dir)}
     values = {name: _measured(features, long_enough, speaker) for name, _, features, speaker in rows}
     if not any(values.values()):
-        raise AudiolmError(
+        raise NoTriples(
             f"{len(long_enough)} triphones of {data} make no ABX triple: no speaker says one twice beside another with "
             "the same neighbours; score more speech, or leave abx out"
         )

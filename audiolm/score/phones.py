@@ -9,7 +9,7 @@ from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Word, read_ctm, write_ctm
 from audiolm.data.tools import write_rejected
 from audiolm.errors import AudiolmError
-from audiolm.score.items import Item, read_items, triphones, write_items
+from audiolm.score.items import Item, NoTriples, read_items, triphones, write_items
 from audiolm.score.parallel import on_all_cores
 
 MOST_SECONDS = 3600.0  # of recordings that are aligned, whole speakers (alignment is about 15 times faster than that)
@@ -42,7 +42,7 @@ def items_of(work: Path, name: str, given: Path | None = None) -> tuple[list[Ite
         _align(work, name, data, folder)
     items = triphones(read_ctm(ctm), data)
     if not items:
-        raise AudiolmError(f"{ctm} has no three phones in a row: ABX needs speech of whole words; leave abx out")
+        raise NoTriples(f"{ctm} has no three phones in a row: ABX needs speech of whole words; leave abx out")
     write_items(folder / "triphones.item", items)
     return items, _aligner().name
 
@@ -63,7 +63,7 @@ def _align(work: Path, name: str, data: DataDir, folder: Path) -> None:
     phones = [phone for found, _ in results for phone in found]
     rejected = sorted(line for _, lines in results for line in lines)
     if not phones:
-        raise AudiolmError(
+        raise NoTriples(
             f"{data.path}: no utterance's phones were found (the first: '{rejected[0][0]}', {rejected[0][1]}); "
             "name the triphones with --items, or leave abx out"
         )

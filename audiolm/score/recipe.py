@@ -20,6 +20,7 @@ from audiolm.score import (
 )
 from audiolm.score.asr_backends import CtcBackend
 from audiolm.score.intelligibility import Judge
+from audiolm.score.items import NoTriples
 from audiolm.score.pocketsphinx_asr import PocketSphinxBackend
 from audiolm.score.record import Score
 from audiolm.score.resynthesis import resynthesize
@@ -128,11 +129,19 @@ class Recipe:
         return self._write(self.codec_dir, scores)
 
     def abx(self, items: Path | None) -> int:
-        """Phone ABX of the codec's latents; ``items`` is a ``.item`` file, None has PocketSphinx align phones."""
+        """Phone ABX of the codec's latents; ``items`` is a ``.item`` file, None has PocketSphinx align phones.
+
+        A set whose speech is too little for it has none, with a line that says so.
+        """
         from audiolm.score import phone_abx, phones
 
-        found, source = phones.items_of(self.work, self.name, items)
-        return self._write(self.codec_dir, phone_abx.score(self.codec_dir, self.dump, found, source, self.name))
+        try:
+            found, source = phones.items_of(self.work, self.name, items)
+            scores = phone_abx.score(self.codec_dir, self.dump, found, source, self.name)
+        except NoTriples as reason:
+            print(f"abx left out: {reason}")
+            return 0
+        return self._write(self.codec_dir, scores)
 
     def lm(self) -> int:
         from audiolm.score import lm_loss

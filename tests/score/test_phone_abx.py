@@ -74,6 +74,14 @@ def test_too_little_speech_is_a_plain_message(work):
         scored(work, items()[:2])
 
 
+def test_a_recipe_leaves_out_what_too_little_speech_cannot_have(work, tmp_path, capsys):
+    write_items(tmp_path / "x.item", items()[:2])
+    options = ["--dir", str(work), "--set", "test", "--metrics", "abx", "--codec", str(work / "exp" / "codec")]
+    assert main(["score", *options, "--items", str(tmp_path / "x.item")]) == 0
+    said = capsys.readouterr().out
+    assert "abx left out: 2 triphones of test make no ABX triple" in said and "0 scores of 'test'" in said
+
+
 def test_the_verb_reads_an_item_file(work, tmp_path, capsys):
     write_items(tmp_path / "x.item", items())
     options = ["--dir", str(work), "--set", "test", "--metrics", "abx", "--codec", str(work / "exp" / "codec")]
