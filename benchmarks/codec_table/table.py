@@ -22,7 +22,7 @@ ROWS = {
     "SI-SDR, dB": ("codec_si_sdr", 1),
     "speaker similarity": ("codec_speaker_similarity", 3),
     "word errors, PocketSphinx, %": ("wer_resynthesis_pocketsphinx", 1),
-    "codes of level 1 that come back, %": ("idempotence_1", 1),
+    "codes of level 1 that come back, %": ("codec_idempotence_1", 1),
     "entries in use, %": ("codebook_use", 1),
 }
 
