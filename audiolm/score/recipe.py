@@ -117,7 +117,7 @@ class Recipe:
         of_pairs = [name for name in measures if name in signal_quality.MEASURES]
         scores += signal_quality.score(self.original, *copies, of_pairs, self.fs, self.name, made_by)
         if "dnsmos" in measures:
-            scores += speech_models.dnsmos(self.original, copies[0], self.fs, self.name, made_by)
+            scores += speech_models.dnsmos(self.original, copies[0], self.fs, self.name)
         if "speaker_similarity" in measures:
             scores += speech_models.speaker_similarity(self.original, copies[0], self.fs, self.name)
         if "idempotence" in measures:

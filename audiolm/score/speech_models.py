@@ -16,7 +16,7 @@ WINDOW = 9.02  # seconds that DNSMOS hears at once: longer clips are cut to thei
 MOST_VOICES = 80
 
 
-def dnsmos(original: DataDir, copy: DataDir, fs: int, data: str, codec: str) -> list[Score]:
+def dnsmos(original: DataDir, copy: DataDir, fs: int, data: str) -> list[Score]:
     """DNSMOS P.835 of the resynthesis beside that of the originals; none where all is silent."""
     from audiolm.annotate.quality import Dnsmos
 
@@ -35,7 +35,7 @@ def dnsmos(original: DataDir, copy: DataDir, fs: int, data: str, codec: str) -> 
             protocol=f"DNSMOS P.835, overall quality (Reddy et al. 2022), at 16 kHz, mean over utterances of at least "
             f"{SHORTEST} s; a model without reference, trained on speech in noise",
             backend=model.name,
-            checksum=codec,
+            checksum=checksum(wheel_file("speechmos", "dnsmos_models/sig_bak_ovr.onnx", "speechmos")),
             data=data,
             count=len(heard),
             ci=bootstrap_ci(of_copy.tolist()),

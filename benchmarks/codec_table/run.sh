@@ -23,17 +23,22 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 models=$here/../../egs/TEMPLATE/codec1/conf/models
 
 changes() { # NAME -> --config options
-  local part file
+  local part file found
   echo "--config $here/conf/mimi.yaml"
   for part in ${1//+/ }; do
-    for file in "$here/conf/$part.yaml" "$models/ablations/$part.yaml" "$models/$part.yaml"; do
-      if [[ $part != mimi && -f $file ]]; then echo "--config $file"; break; fi
-    done
+    found=$here/conf/$part.yaml
+    for file in "$found" "$models/ablations/$part.yaml"; do if [[ -f $file ]]; then found=$file; break; fi; done
+    if [[ ! -f $found ]]; then
+      echo "run.sh: error: no $part.yaml in $here/conf or $models/ablations" >&2
+      return 1
+    fi
+    if [[ $part != mimi ]]; then echo "--config $found"; fi
   done
 }
 
 train() { # NAME
-  local teacher=() work=$dir/$1
+  local teacher=() work=$dir/$1 configs
+  configs=$(changes "$1")
   mkdir -p "$work/dump" "$work/log"
   for set in train dev test; do
     mkdir -p "$work/dump/$set"
@@ -43,8 +48,8 @@ train() { # NAME
   if [[ $1 != *no_distillation* && ! $1 =~ ^(encodec|soundstream|dac)$ ]]; then
     teacher=(--teacher.path "$dir/exp/recognizer")
   fi
-  # shellcheck disable=SC2046 # the configs are words
-  audiolm train $(changes "$1") --exp "$work/exp/codec" --train_dir "$dir/dump/train/audio" \
+  # shellcheck disable=SC2086 # the configs are words
+  audiolm train $configs --exp "$work/exp/codec" --train_dir "$dir/dump/train/audio" \
     --valid_dir "$dir/dump/dev/audio" --trainer.max_steps "$steps" --trainer.seed "$seed" "${teacher[@]}" \
     >"$work/log/train.log" 2>&1 ||
     { tail -n 3 "$work/log/train.log" >&2; echo "run.sh: error: training $1 failed, see $work/log/train.log" >&2; exit 1; }

@@ -186,3 +186,15 @@ def test_codes_that_come_back(tmp_path):
     }
     share = np.bincount(codes[0, 0].numpy()) / 25
     assert first.baseline == pytest.approx(100 * np.square(share).sum())
+
+
+def test_dnsmos_hears_noise_and_names_its_weights(shared_data, tmp_path):
+    data = DataDir.read(shared_data / "librispeech_clean_misc")
+    [utt, *_] = data.utts
+    clean = DataDir({utt: data.wav_path(utt)}, path=tmp_path)
+    wav = clean.audio(utt)
+    noisy = 0.5 * wav + 0.05 * np.random.default_rng(0).standard_normal(len(wav)).astype(np.float32)
+    audio.write(tmp_path / "noisy.flac", noisy.clip(-1, 1), 16000)
+    [score] = speech_models.dnsmos(clean, DataDir({utt: str(tmp_path / "noisy.flac")}, path=tmp_path), 16000, "test")
+    assert 1 <= score.value < score.baseline - 0.3 and score.count == 1
+    assert score.checksum == "269fbebdb513aa23"
