@@ -9,6 +9,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from audiolm.codec.seanet import LOUDNESS, init_side
 from audiolm.nn.conv import Norm, PaddedConv1d, PaddedConvTranspose1d
 
 
@@ -87,6 +88,7 @@ class DacEncoder(nn.Module):
             layers += [config.conv(channels, channels * 2, ratio * 2, stride=ratio)]
             channels *= 2
         self.layers = nn.Sequential(*layers, Snake(channels), config.conv(channels, dim, 3))
+        init_side(self.layers, ResidualUnit, first=1 / LOUDNESS)
 
     def forward(self, wav: Tensor) -> Tensor:
         return self.layers(wav)
@@ -106,6 +108,7 @@ class DacDecoder(nn.Module):
             channels //= 2
             layers += [Snake(channels * 2), upsample, *config.units(channels)]
         self.layers = nn.Sequential(*layers, Snake(channels), config.conv(channels, 1, 7), nn.Tanh())
+        init_side(self.layers, ResidualUnit, last=LOUDNESS)
 
     def forward(self, latents: Tensor) -> Tensor:
         return self.layers(latents)

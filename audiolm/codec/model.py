@@ -16,7 +16,7 @@ from audiolm.codec.spectral import SpectralConfig, SpectralDecoder, SpectralEnco
 from audiolm.codec.stft import CausalSTFT
 from audiolm.codec.streaming import CodecStream
 from audiolm.errors import AudiolmError
-from audiolm.nn.conv import PaddedConv1d, PaddedConvTranspose1d, SkippedLSTM
+from audiolm.nn.conv import PaddedConv1d, PaddedConvTranspose1d, SkippedLSTM, init_conv
 from audiolm.nn.packed import Precision
 from audiolm.nn.transformer import Transformer, TransformerConfig
 
@@ -181,6 +181,9 @@ class Codec(nn.Module):
             )
         self.decoder_transformer = _transformer(config.decoder_transformer)
         self.decoder = config.decoder.build(config.dim)
+        for layer in (self.downsample, self.upsample):
+            if layer is not None:
+                init_conv(layer)
         self.prepared: Prepared | None = None
 
     @torch.inference_mode()

@@ -12,7 +12,9 @@ from typing import Literal
 from torch import Tensor, nn
 
 from audiolm.errors import AudiolmError
-from audiolm.nn.conv import Norm, PaddedConv1d, PaddedConvTranspose1d, PadMode, SkippedLSTM
+from audiolm.nn.conv import Norm, PaddedConv1d, PaddedConvTranspose1d, PadMode, SkippedLSTM, init_conv
+
+LOUDNESS = 0.1  # samples' root mean square at which latents begin with about 1: that of loud speech
 
 
 @dataclass
@@ -113,6 +115,7 @@ class SeanetEncoder(nn.Module):
             channels *= 2
         layers += [nn.ELU(), config.conv(channels, dim, config.last_kernel_size)]
         self.layers = nn.Sequential(*layers)
+        init_side(self.layers, SeanetBlock, first=1 / LOUDNESS)
 
     def forward(self, wav: Tensor) -> Tensor:
         return self.layers(wav)
@@ -136,6 +139,22 @@ class SeanetDecoder(nn.Module):
             layers += config.blocks(channels)
         layers += [nn.ELU(), config.conv(channels, 1, config.last_kernel_size)]
         self.layers = nn.Sequential(*layers)
+        init_side(self.layers, SeanetBlock, last=LOUDNESS)
 
     def forward(self, latents: Tensor) -> Tensor:
         return self.layers(latents)
+
+
+def init_side(layers: nn.Sequential, block: type[nn.Module], first: float = 1.0, last: float = 1.0) -> None:
+    """Initial weights of an encoder or decoder that neither lose nor blow up the signal (:func:`init_conv`).
+
+    Args:
+        layers: all of it; residual blocks have their convolutions in ``block``.
+        block: class of the residual blocks, whose N branches begin with 1 / N of the power each.
+        first, last: gains of the first and the last convolution.
+    """
+    convs = [part for part in layers.modules() if isinstance(part, PaddedConv1d | PaddedConvTranspose1d)]
+    blocks = [part for part in layers.modules() if isinstance(part, block)]
+    gains = {convs[0]: first, convs[-1]: last, **{part.block[-1]: len(blocks) ** -0.5 for part in blocks}}
+    for conv in convs:
+        init_conv(conv, gains.get(conv, 1.0))

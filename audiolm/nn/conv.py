@@ -91,6 +91,21 @@ class PaddedConvTranspose1d(nn.Module):
         return self.conv(x)[..., self.left : self.left + x.shape[-1] * self.stride]
 
 
+@torch.no_grad()
+def init_conv(layer: PaddedConv1d | PaddedConvTranspose1d, gain: float = 1.0) -> None:
+    """Normal weights of variance gain² / (inputs of an output), no bias: the output's power is gain² times the input's.
+
+    torch's own start shrinks the power to a third and adds biases as large as speech: after a dozen layers the output
+    is almost the same for any input, and a codec spends its first hundreds of steps on finding it again.
+    """
+    conv = layer.conv
+    taps = conv.kernel_size[0] / (conv.stride[0] if isinstance(conv, nn.ConvTranspose1d) else 1)
+    inputs = conv.in_channels // conv.groups * taps
+    _set(conv, "weight", torch.randn_like(conv.weight) * (gain * inputs**-0.5))
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+
+
 class SkippedLSTM(nn.Module):
     """``x + lstm(x)``: [B, C, T] -> [B, C, T] (EnCodec, section 3.1); in both directions ``[x, x] + lstm(x)``."""
 
@@ -128,11 +143,7 @@ def load_folded_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for name, tensor in state.items():
             path, _, leaf = name.rpartition(".")
-            part = module.get_submodule(path)
-            if parametrize.is_parametrized(part, leaf):
-                setattr(part, leaf, tensor)
-            else:
-                getattr(part, leaf).copy_(tensor)
+            _set(module.get_submodule(path), leaf, tensor)
 
 
 def fold_weight_norm(module: nn.Module) -> None:
@@ -140,3 +151,11 @@ def fold_weight_norm(module: nn.Module) -> None:
     for part in module.modules():
         if parametrize.is_parametrized(part, "weight"):
             parametrize.remove_parametrizations(part, "weight")
+
+
+def _set(module: nn.Module, name: str, value: Tensor) -> None:
+    """Set a tensor of ``module``, through its norm where it has one."""
+    if parametrize.is_parametrized(module, name):
+        setattr(module, name, value)
+    else:
+        getattr(module, name).copy_(value)
