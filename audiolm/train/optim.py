@@ -89,12 +89,12 @@ def make_optimizers(system: System, configs: Mapping[str, OptimizerConfig], max_
     """Return the optimizers of a system by name.
 
     Raises:
-        AudiolmError: the config and ``system.parameter_groups()`` name different optimizers.
+        AudiolmError: ``system.parameter_groups()`` names an optimizer that the config has not.
     """
     groups = system.parameter_groups()
-    if set(groups) != set(configs):
+    if not set(groups) <= set(configs):
         raise AudiolmError(
             f"optimizers: the config has {sorted(configs)}, but {type(system).__name__} trains with {sorted(groups)}"
         )
     names = {p: name for name, p in system.named_parameters()}
-    return {name: Optimizer(configs[name], groups[name], names, max_steps) for name in configs}
+    return {name: Optimizer(configs[name], groups[name], names, max_steps) for name in configs if name in groups}

@@ -95,7 +95,7 @@ class System(nn.Module):
         self.config = config
 
     def parameter_groups(self) -> dict[str, list[dict[str, Any]]]:
-        """Return, for every name in ``optimizers``, its groups of parameters.
+        """Return, for every name in ``optimizers`` that this configuration trains with, its groups of parameters.
 
         A group is a dict: ``params`` (parameters), and optionally ``lr_scale`` (factor on the optimizer's learning
         rate, 1 if absent), ``weight_decay`` (instead of the optimizer's) and ``hidden`` (true: matrices between two

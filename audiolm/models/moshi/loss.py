@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiolm.text.tokenizer import EPAD, PAD
+from audiolm.train.ranks import mean_ranks
 
 
 @dataclass
@@ -42,7 +43,7 @@ def text_loss(logits: Tensor, targets: Tensor, config: LossConfig, scale: Tensor
         padding = padding | (targets == EPAD)
     weights = torch.where(padding, config.pad_weight, 1.0) * is_target
     total = weights.sum() if config.text_padding == "moshi_finetune" else is_target.sum()
-    return (cross_entropy(logits, targets) * weights * scale).sum() / total.clamp(min=1e-8)
+    return (cross_entropy(logits, targets) * weights * scale).sum() / mean_ranks(total).clamp(min=1e-8)
 
 
 def codes_loss(parts: Sequence[tuple[Tensor, Tensor]], alphas: Tensor) -> Tensor:
@@ -57,7 +58,7 @@ def codes_loss(parts: Sequence[tuple[Tensor, Tensor]], alphas: Tensor) -> Tensor
         weights = alphas[: len(logits), None] * ((targets >= 0) & (targets < logits.shape[-1]))
         total = total + (cross_entropy(logits, targets) * weights).sum()
         weight = weight + weights.sum()
-    return total / weight.clamp(min=1e-8)
+    return total / mean_ranks(weight).clamp(min=1e-8)
 
 
 def level_weights(levels: int, predicted: int, config: LossConfig) -> Tensor:

@@ -11,13 +11,15 @@ from audiolm.codec.load import load_codec
 from audiolm.errors import AudiolmError, did_you_mean
 from audiolm.lm.system import load_backbone
 from audiolm.models.moshi.codec_init import embed_like_codec
-from audiolm.models.moshi.data import DataConfig, Recordings, Windows, stack, validation_examples
+from audiolm.models.moshi.batches import AudioAndText, Corpora, TextOnly
+from audiolm.models.moshi.data import DataConfig, Recordings, stack, validation_examples
 from audiolm.models.moshi.loss import LossConfig, codes_loss, cross_entropy, level_weights, text_loss
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.streams.grid import ABSENT
 from audiolm.train.checkpoint import checksum
 from audiolm.train.config import OptimizerConfig
-from audiolm.train.system import System, decay_matrices
+from audiolm.train.ranks import mean_ranks
+from audiolm.train.system import Examples, System, decay_matrices
 
 
 @dataclass
@@ -30,7 +32,7 @@ class MoshiConfig:
         loss: weights.
         depth_lr_scale: learning rate of the depth transformer, relative to the temporal one's (Moshi: 2e-4 / 3e-5 in
             pretraining, 5e-5 / 3e-6 in post-training).
-        text_lr_scale: the same of text embedding and head (Moshi's pretraining: 0.75).
+        text_lr_scale: the same of text embedding and head (Moshi's pretraining: 0.75), in batches of audio.
         codec_init: experiment directory of a codec from whose codebooks the embeddings of codes start, where ``init``
             gives none (not in the paper); None = at random.
     """
@@ -57,10 +59,13 @@ class MoshiConfig:
 
 
 class MoshiSystem(System):
-    """Temporal and depth transformer on windows of token archives."""
+    """Temporal and depth transformer on windows of token archives.
+
+    ``data.text`` adds batches of text alone, which the optimizer ``text`` takes; all others are ``main``'s.
+    """
 
     config_class = MoshiConfig
-    optimizers = {"main": OptimizerConfig(weight_decay=0.1)}
+    optimizers = {"main": OptimizerConfig(weight_decay=0.1), "text": OptimizerConfig(weight_decay=0.1)}
 
     def __init__(self, config: MoshiConfig):
         super().__init__(config)
@@ -83,27 +88,42 @@ class MoshiSystem(System):
             *decay_matrices(model.depth.layers, lr_scale=self.config.depth_lr_scale, hidden=True),
             *decay_matrices(*depth_ends, lr_scale=self.config.depth_lr_scale),
         ]
-        return {"main": groups}
+        if not self.config.data.text.share:
+            return {"main": groups}
+        text_groups = [
+            *decay_matrices(backbone.transformer, hidden=True),
+            *decay_matrices(backbone.text_embedding, backbone.norm, backbone.text_head),
+        ]
+        return {"main": groups, "text": text_groups}
 
-    def examples(self) -> Windows:
-        windows = Windows(self.config.data, self.config.model)
-        codes, codec = windows.recordings.codes, self.config.codec_init
+    def examples(self) -> Examples:
+        data, model = self.config.data, self.config.model
+        corpora = Corpora(data, model)
+        codes, codec = corpora.sets[0].recordings.codes, self.config.codec_init
         if codec is not None and checksum(codec) != codes.meta.source:
             raise AudiolmError(
                 f"codec_init: {codec} is another codec than the one that made {codes.directory}; name that one, or run "
                 "the stage that writes 'codes' again"
             )
-        for recordings in (windows.recordings, Recordings(self.config.data.valid, self.config.model.layout)):
+        for recordings in (corpora.sets[0].recordings, Recordings(data.valid, model.layout)):
             recordings.claim(self.model)
-        return windows
+        if not data.text.share:
+            return corpora
+        directories = data.sets if data.text.train is None else data.text.train
+        text = TextOnly([directories] if isinstance(directories, str) else directories, model.text_vocab, data.text.tokens)
+        text.claim(self.model)
+        return AudioAndText(corpora, text, data.text.share)
 
     def losses(self, batch: dict[str, Tensor], step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """CE(text) + Σₖ αₖ CE(codesₖ) / Σₖ αₖ.
 
         Args:
             batch: a batch of :class:`audiolm.models.moshi.data.Windows`: ``tokens`` int64 [B, S, 1 + T], ``task`` int64
-                [B], ``text_weight`` [B], ``hidden`` and ``depth_frames`` bool [B, T].
+                [B], ``text_weight`` [B], ``hidden`` and ``depth_frames`` bool [B, T]; or of text alone, ``text`` int64
+                [B, 1 + N].
         """
+        if "text" in batch:
+            return self._text_losses(batch["text"])
         tokens = batch["tokens"]
         inputs, targets = tokens[:, :, :-1].clone(), tokens[:, :, 1:]
         inputs[:, self.config.model.layout.main].masked_fill_(batch["hidden"][:, None], ABSENT)
@@ -114,6 +134,13 @@ class MoshiSystem(System):
         trained = batch["depth_frames"]
         codes = codes_loss(self._code_logits(states[trained], targets.transpose(1, 2)[trained]), self.alphas)
         return {"main": text + codes}, {"text": text.detach(), "codes": codes.detach()}
+
+    def _text_losses(self, tokens: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Cross entropy of text alone, in nats a token."""
+        backbone = self.model.backbone
+        losses = cross_entropy(backbone.text_head(backbone(backbone.embed_text(tokens[:, :-1]))), tokens[:, 1:])
+        loss = losses.sum() / mean_ranks((tokens[:, 1:] != ABSENT).sum())
+        return {"text": loss}, {}
 
     def _code_logits(self, states: Tensor, frames: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Logits and targets of frames [N, S]; where nobody is there to answer, of the main speaker's levels alone."""
