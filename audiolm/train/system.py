@@ -140,12 +140,26 @@ class System(nn.Module):
         Called on one rank only.
         """
 
+    def blocks(self) -> list[nn.Module]:
+        """Return the modules that ``losses`` and ``validate`` call once each, one after another: what FSDP shards by
+        itself. By default there are none, and the system cannot be sharded.
+        """
+        return []
+
+    def recomputed(self) -> list[nn.Module]:
+        """Return the modules of which ``trainer.activation_checkpointing`` keeps the input only."""
+        return self.blocks()
+
     def after_step(self, step: int) -> None:
         """Called after the optimizers' step ``step`` (from 0), before the EMA takes the weights."""
 
     def export_state(self) -> dict[str, Tensor]:
         """Return what ``model.safetensors`` holds: by default the whole state dict."""
         return self.state_dict()
+
+    def export_parts(self) -> dict[str, dict[str, Tensor]]:
+        """Return what else the export holds: file name → tensors; by default nothing."""
+        return {}
 
     def load_init(self, state: Mapping[str, Tensor]) -> None:
         """Start from the exported weights of another experiment (``--init``), strictly: same names, same shapes.

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiolm.codec.load import load_codec
 from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.lm.lora import LoraConfig, add_lora, lora_state, merged_state
 from audiolm.lm.system import load_backbone
 from audiolm.models.moshi.codec_init import embed_like_codec
 from audiolm.models.moshi.batches import AudioAndText, Corpora, TextOnly
@@ -19,7 +20,7 @@ from audiolm.streams.grid import ABSENT
 from audiolm.train.checkpoint import checksum
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.ranks import mean_ranks
-from audiolm.train.system import Examples, System, decay_matrices
+from audiolm.train.system import Examples, System, check_same_tensors, decay_matrices
 
 
 @dataclass
@@ -35,6 +36,7 @@ class MoshiConfig:
         text_lr_scale: the same of text embedding and head (Moshi's pretraining: 0.75), in batches of audio.
         codec_init: experiment directory of a codec from whose codebooks the embeddings of codes start, where ``init``
             gives none (not in the paper); None = at random.
+        lora: train low-rank matrices alone, beside weights that stay; None = train all.
     """
 
     model: ModelConfig
@@ -43,6 +45,7 @@ class MoshiConfig:
     depth_lr_scale: float = 1.0
     text_lr_scale: float = 1.0
     codec_init: str | None = None
+    lora: LoraConfig | None = None
 
     def __post_init__(self):
         if not any(mix.weight > 0 for mix in self.data.mix.values()):
@@ -72,6 +75,8 @@ class MoshiSystem(System):
         self.model = MoshiModel(config.model)
         if config.codec_init is not None:
             embed_like_codec(self.model, load_codec(config.codec_init))
+        if config.lora is not None:
+            add_lora(self.model, config.lora)
         alphas = level_weights(config.model.levels, config.model.predicted_levels, config.loss)
         self.register_buffer("alphas", alphas, persistent=False)
 
@@ -95,6 +100,13 @@ class MoshiSystem(System):
             *decay_matrices(backbone.text_embedding, backbone.norm, backbone.text_head),
         ]
         return {"main": groups, "text": text_groups}
+
+    def blocks(self) -> list[nn.Module]:
+        return list(self.model.backbone.transformer.layers)
+
+    def recomputed(self) -> list[nn.Module]:
+        # The depth transformer is no block: how often it is called depends on who speaks in a rank's batch.
+        return [*self.blocks(), *self.model.depth.layers]
 
     def examples(self) -> Examples:
         data, model = self.config.data, self.config.model
@@ -174,14 +186,24 @@ class MoshiSystem(System):
         return {**metrics, "loss": (loss * batch_size, batch_size)}
 
     def export_state(self) -> dict[str, Tensor]:
-        return self.model.state_dict()
+        """The model's weights, low-rank matrices merged into those beside which they were trained."""
+        return merged_state(self.model)
+
+    def export_parts(self) -> dict[str, dict[str, Tensor]]:
+        """``lora.safetensors``: the low-rank matrices by themselves, where there are."""
+        lora = lora_state(self.model)
+        return {"lora.safetensors": lora} if lora else {}
 
     def load_init(self, state: Mapping[str, Tensor]) -> None:
         """Start from an earlier phase's weights, or from a text LM's: then all but the backbone stays random."""
         if all(name.startswith("backbone.") for name in state):
             load_backbone(self.model.backbone, state)
-        else:
-            super().load_init(state)
+            return
+        own = {name: tensor for name, tensor in self.model.state_dict().items() if name not in lora_state(self.model)}
+        check_same_tensors(own, state)
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(state[name])
 
 
 def stream_losses(model: MoshiModel, tokens: Tensor, task: Tensor) -> tuple[Tensor, Tensor]:
