@@ -122,7 +122,9 @@ class MoshiSystem(System):
         if not data.text.share:
             return corpora
         directories = data.sets if data.text.train is None else data.text.train
-        text = TextOnly([directories] if isinstance(directories, str) else directories, model.text_vocab, data.text.tokens)
+        text = TextOnly(
+            [directories] if isinstance(directories, str) else directories, model.text_vocab, data.text.tokens
+        )
         text.claim(self.model)
         return AudioAndText(corpora, text, data.text.share)
 
