@@ -48,8 +48,8 @@ def check_shardable(run: TrainConfig, system: System) -> None:
     for optimizer in system.parameter_groups():
         if run.optimizers[optimizer].kind == "muon":
             raise AudiolmError(
-                f"optimizers.{optimizer}.kind: muon orthogonalises whole matrices, which trainer.strategy fsdp divides; "
-                "use kind adamw, or strategy ddp"
+                f"optimizers.{optimizer}.kind: muon orthogonalises whole matrices, which trainer.strategy fsdp "
+                "divides; use kind adamw, or strategy ddp"
             )
 
 

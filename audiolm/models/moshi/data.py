@@ -122,7 +122,12 @@ class DataConfig:
     @property
     def sets(self) -> list[str]:
         """Directories of the training sets."""
-        return [self.train] if isinstance(self.train, str) else self.train
+        return as_list(self.train)
+
+
+def as_list(directories: str | list[str]) -> list[str]:
+    """One directory or several, as a list."""
+    return [directories] if isinstance(directories, str) else directories
 
 
 class Recordings:

@@ -11,9 +11,9 @@ from audiolm.codec.load import load_codec
 from audiolm.errors import AudiolmError, did_you_mean
 from audiolm.lm.lora import LoraConfig, add_lora, lora_state, merged_state
 from audiolm.lm.system import load_backbone
-from audiolm.models.moshi.codec_init import embed_like_codec
 from audiolm.models.moshi.batches import AudioAndText, Corpora, TextOnly
-from audiolm.models.moshi.data import DataConfig, Recordings, stack, validation_examples
+from audiolm.models.moshi.codec_init import embed_like_codec
+from audiolm.models.moshi.data import DataConfig, Recordings, as_list, stack, validation_examples
 from audiolm.models.moshi.loss import LossConfig, codes_loss, cross_entropy, level_weights, text_loss
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.streams.grid import ABSENT
@@ -76,7 +76,7 @@ class MoshiSystem(System):
         if config.codec_init is not None:
             embed_like_codec(self.model, load_codec(config.codec_init))
         if config.lora is not None:
-            add_lora(self.model, config.lora)
+            add_lora(self.model, config.lora, ("backbone.transformer.", "depth.layers."))
         alphas = level_weights(config.model.levels, config.model.predicted_levels, config.loss)
         self.register_buffer("alphas", alphas, persistent=False)
 
@@ -121,10 +121,8 @@ class MoshiSystem(System):
             recordings.claim(self.model)
         if not data.text.share:
             return corpora
-        directories = data.sets if data.text.train is None else data.text.train
-        text = TextOnly(
-            [directories] if isinstance(directories, str) else directories, model.text_vocab, data.text.tokens
-        )
+        directories = data.sets if data.text.train is None else as_list(data.text.train)
+        text = TextOnly(directories, model.text_vocab, data.text.tokens)
         text.claim(self.model)
         return AudioAndText(corpora, text, data.text.share)
 
