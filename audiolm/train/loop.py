@@ -21,6 +21,7 @@ from audiolm.train.ema import EMA
 from audiolm.train.experiment import check_config, finished_step, locked, write_config
 from audiolm.train.loader import batches, key_lists
 from audiolm.train.logs import Logs, Meter, NotFinite, Progress, logger, record
+from audiolm.train.memory import check_memory
 from audiolm.train.optim import make_optimizers
 from audiolm.train.randomness import seed_torch
 from audiolm.train.reference import Alarm, read_reference, write_reference
@@ -67,6 +68,7 @@ class Trainer:
     def __init__(self, run: TrainConfig, exp_dir: Path, fabric: "Fabric"):
         self.run, self.config, self.exp_dir, self.fabric = run, run.trainer, exp_dir, fabric
         self.precision = choose_precision(self.config.precision, choose_accelerator(self.config.accelerator))
+        check_memory(run, choose_accelerator(self.config.accelerator), self.precision == "bf16")
         self.checkpoints = Checkpoints(exp_dir, self.config.min_free_disk)
         seed_torch(self.config.seed, "initial weights")
         self.system = system_class(run.system)(run.config)

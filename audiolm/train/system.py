@@ -140,6 +140,16 @@ class System(nn.Module):
         Called on one rank only.
         """
 
+    @classmethod
+    def skeleton(cls, config: Any) -> "System | None":
+        """Return the system with shapes and no values (torch's ``meta`` device), from which
+        :mod:`audiolm.train.memory` tells whether a run fits; by default None, and nothing is checked.
+        """
+
+    def activation_bytes(self, examples: int, checkpointing: bool, bf16: bool) -> int:
+        """Return at least how many bytes of ``losses`` of so many examples the backward pass needs."""
+        return 0
+
     def blocks(self) -> list[nn.Module]:
         """Return the modules that ``losses`` and ``validate`` call once each, one after another: what FSDP shards by
         itself. By default there are none, and the system cannot be sharded.

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from toy_training import train_toy
+from toy_training import rank, train_toy
 
 HERE = Path(__file__).parent
 
@@ -22,12 +22,6 @@ def other_process():
         process.start()
         process.join()
     return context
-
-
-def rank(number: int, port: int, train, exp_dir, system, keys) -> None:
-    """Train as one of two processes that a launcher such as torchrun has started."""
-    os.environ |= {"LOCAL_RANK": str(number), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    train(exp_dir, system, **keys)
 
 
 @pytest.fixture

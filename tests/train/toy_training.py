@@ -1,5 +1,6 @@
 """Training runs of toy systems that take a fraction of a second, for this process or for another one."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -24,6 +25,12 @@ def train_toy(exp_dir, system: str = "Line", **keys) -> None:
     from audiolm.train.loop import train
 
     train(toy_run(system, **keys), exp_dir)
+
+
+def rank(number: int, port: int, train, exp_dir, system, keys) -> None:
+    """Train as one of two processes that a launcher such as torchrun has started."""
+    os.environ |= {"LOCAL_RANK": str(number), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    train(exp_dir, system, **keys)
 
 
 def train_codec(exp_dir, system: str = "codec", **keys) -> None:

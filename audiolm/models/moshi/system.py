@@ -1,7 +1,7 @@
 """Training of Moshi's model: ``system: moshi``."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.streams.grid import ABSENT
 from audiolm.train.checkpoint import checksum
 from audiolm.train.config import OptimizerConfig
+from audiolm.train.memory import layer_bytes
 from audiolm.train.ranks import mean_ranks
 from audiolm.train.system import Examples, System, check_same_tensors, decay_matrices
 
@@ -100,6 +101,27 @@ class MoshiSystem(System):
             *decay_matrices(backbone.text_embedding, backbone.norm, backbone.text_head),
         ]
         return {"main": groups, "text": text_groups}
+
+    @classmethod
+    def skeleton(cls, config: MoshiConfig) -> "MoshiSystem":
+        with torch.device("meta"):
+            return cls(replace(config, codec_init=None))
+
+    def activation_bytes(self, examples: int, checkpointing: bool, bf16: bool) -> int:
+        """Of the layers of both transformers; the depth transformer has so many positions as it predicts codes."""
+        config = self.config
+        mixes = [mix for mix in config.data.mix.values() if mix.weight > 0]
+        trained = sum(mix.weight * mix.depth_fraction for mix in mixes) / sum(mix.weight for mix in mixes)
+        frames = examples * config.data.frames
+        kept, layers = 0, []
+        for shape, positions in (
+            (config.model.temporal, frames),
+            (config.model.depth, int(frames * trained) * config.model.predicted_levels),
+        ):
+            layer = layer_bytes(shape.dim, shape.ffn_dim, shape.ffn == "silu_gated", bf16)
+            kept += positions * shape.layers * (4 * shape.dim if checkpointing else layer)
+            layers.append(positions * layer)
+        return kept + max(layers) if checkpointing else kept  # one layer at a time is computed again
 
     def blocks(self) -> list[nn.Module]:
         return list(self.model.backbone.transformer.layers)
