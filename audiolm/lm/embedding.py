@@ -1,6 +1,7 @@
 """Embeddings of token streams, summed."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,9 @@ class StreamEmbedding(nn.Module):
 
     def __init__(self, vocab_sizes: Sequence[int], dim: int):
         super().__init__()
-        sizes = torch.tensor(vocab_sizes) + 1
-        self.register_buffer("offsets", sizes.cumsum(0) - sizes, persistent=False)
-        self.absent = int(sizes.sum())
+        ends = list(accumulate(size + 1 for size in vocab_sizes))
+        self.register_buffer("offsets", torch.tensor([0, *ends[:-1]]), persistent=False)
+        self.absent = ends[-1]
         self.weight = nn.Parameter(torch.empty(self.absent + 1, dim))
         nn.init.normal_(self.weight, std=dim**-0.5)
         with torch.no_grad():
