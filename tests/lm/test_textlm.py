@@ -8,7 +8,8 @@ from audiolm.data.datadir import DataDir
 from audiolm.data.tokens import Meta, TokenWriter
 from audiolm.errors import AudiolmError
 from audiolm.lm.depth import DepthConfig
-from audiolm.lm.system import TextLMConfig, TextLMSystem, read_texts
+from audiolm.lm.dialogues import read_texts
+from audiolm.lm.system import TextLMConfig, TextLMSystem
 from audiolm.models.moshi.data import DataConfig, MixConfig
 from audiolm.models.moshi.model import ModelConfig
 from audiolm.models.moshi.system import MoshiConfig, MoshiSystem
@@ -35,7 +36,7 @@ def dump(tmp_path):
 
 
 def config(dump, **options) -> TextLMConfig:
-    return TextLMConfig(10, SHAPE, str(dump / "train"), str(dump / "dev"), **options)
+    return TextLMConfig(10, SHAPE, train=str(dump / "train"), valid=str(dump / "dev"), **options)
 
 
 def test_conversations_from_both_sides(dump):

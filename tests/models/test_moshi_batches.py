@@ -88,26 +88,29 @@ def test_mistakes_in_the_config_are_named():
 
 
 def test_text_batches_hold_text_of_the_sets(tmp_path):
-    examples = TextOnly(two_sets(tmp_path), TEXT, 8)
+    examples = TextOnly(two_sets(tmp_path), TextBatchConfig(0.5, tokens=8), TEXT)
     assert examples.tokenizers == ["tokenizer"] * 2
     batch = examples.collate([examples(Key(0, index)) for index in range(20)])["text"]
     assert batch.shape == (20, 9) and (batch[:, 0] == TEXT).all()
     for row in batch[:, 1:].numpy():
         row = row[row != ABSENT]
-        assert any(row.tobytes() in text.astype(np.int64).tobytes() for text in examples.texts)
+        assert any(
+            row.tobytes() in text.astype(np.int64).tobytes()
+            for text in (*examples.sets[0].texts, *examples.sets[1].texts)
+        )
 
 
 def test_text_of_another_tokenizer_is_refused(dump, tmp_path):
     other = write_dump(tmp_path / "other")
     with TokenWriter(other / "train" / "text", "text", 1, Meta(RATE, (TEXT,), "another")) as writer:
         writer.write("d1-A", np.full((60, 1), 7))
-    system = MoshiSystem(config(dump, text=TextBatchConfig(0.5, str(other / "train"), 8)))
+    system = MoshiSystem(config(dump, text=TextBatchConfig(0.5, train=str(other / "train"), tokens=8)))
     with pytest.raises(AudiolmError, match="trained on tokens of another tokenizer than another"):
         system.examples()
 
 
 def test_text_batches_train_the_backbone_with_a_state_of_their_own(dump):
-    system = MoshiSystem(config(dump, text=TextBatchConfig(0.5, None, 8)))
+    system = MoshiSystem(config(dump, text=TextBatchConfig(0.5, tokens=8)))
     optimizers = make_optimizers(system, system.optimizers, 10)
     examples = system.examples()
     for step, name in enumerate(("main", "text")):

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from math import floor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from audiolm.data.tokens import read_meta
 from audiolm.errors import AudiolmError
-from audiolm.lm.system import read_texts
-from audiolm.models.moshi.data import DataConfig, Recordings, Windows
+from audiolm.lm.dialogues import Dialogues
+from audiolm.lm.documents import Documents
+from audiolm.lm.system import ARCHIVES
+from audiolm.models.moshi.data import DataConfig, Recordings, TextBatchConfig, Windows
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
-from audiolm.streams.grid import ABSENT
 from audiolm.train.randomness import Key
 from audiolm.train.system import Examples
 
@@ -47,22 +50,23 @@ def check_same_source(first: Recordings, other: Recordings) -> None:
 
 
 class TextOnly(Examples):
-    """Sequences of ``tokens`` text tokens from the conversations of several sets; long ones are cut at random.
+    """Sequences of text alone, of several sets; each is drawn by its number of texts.
 
     Args:
-        directories: of the sets, ``dump/<set>`` with the archive ``text``.
+        directories: of the sets, ``dump/<set>``.
+        config: what of them is read, and its length.
         text_vocab: ids of the model's text stream.
-        tokens: length of a sequence.
+
+    Raises:
+        AudiolmError: a set has no such archive, or one of a larger vocabulary, or no text.
     """
 
-    def __init__(self, directories: Sequence[str], text_vocab: int, tokens: int):
-        self.text_vocab, self.tokens = text_vocab, tokens
-        self.texts: list[np.ndarray] = []
-        self.tokenizers: list[str] = []
-        for directory in directories:
-            texts, tokenizer = read_texts(directory, text_vocab)
-            self.texts += texts
-            self.tokenizers.append(tokenizer)
+    def __init__(self, directories: Sequence[str], config: TextBatchConfig, text_vocab: int):
+        kind = ARCHIVES[config.corpus]
+        self.tokenizers = [read_meta(Path(directory) / kind, kind).source for directory in directories]
+        sequences = {"dialogues": Dialogues, "documents": Documents}[config.corpus]
+        self.sets = [sequences(directory, text_vocab, config.tokens) for directory in directories]
+        self.shares = np.cumsum([len(texts) for texts in self.sets]) / sum(len(texts) for texts in self.sets)
 
     def claim(self, model: MoshiModel) -> None:
         """Check that the model's tokenizer wrote the text of every set."""
@@ -70,14 +74,9 @@ class TextOnly(Examples):
             model.backbone.tokenizer.claim(tokenizer, "tokenizer")
 
     def __call__(self, key: Key) -> dict[str, np.ndarray]:
-        """``text`` int64 [1 + tokens]: start token, text, then absent."""
-        text = self.texts[key.item(len(self.texts), "text order")]
-        start = int(key.rng("text crop").integers(max(0, len(text) - self.tokens) + 1))
-        example = np.full(1 + self.tokens, ABSENT, dtype=np.int64)
-        example[0] = self.text_vocab
-        text = text[start : start + self.tokens]
-        example[1 : 1 + len(text)] = text
-        return {"text": example}
+        """``text`` int64 [1 + tokens]: what is before the first token, then text, then absent."""
+        number = int(np.searchsorted(self.shares, key.rng("text set").random(), side="right"))
+        return {"text": self.sets[number](key)["tokens"]}
 
 
 class AudioAndText(Examples):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -69,11 +70,13 @@ class TextBatchConfig:
 
     Attributes:
         share: of the steps, evenly among those of audio (Moshi: 0.5 in pretraining, 0.1 in post-training); 0 = none.
-        train: sets' directories with the archive ``text``; None = those of the audio.
-        tokens: length of a sequence.
+        corpus: ``dialogues`` or ``documents``, as of a text LM (:class:`audiolm.lm.system.TextLMConfig`).
+        train: sets' directories with its archive; None = those of the audio.
+        tokens: length of a sequence (Helium: 4096).
     """
 
     share: float = 0.0
+    corpus: Literal["dialogues", "documents"] = "dialogues"
     train: str | list[str] | None = None
     tokens: int = 512
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from audiolm.codec.load import load_codec
 from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.lm.load import read_init
 from audiolm.lm.lora import LoraConfig, add_lora, lora_state, merged_state
 from audiolm.lm.system import load_backbone
 from audiolm.models.moshi.batches import AudioAndText, Corpora, TextOnly
@@ -17,6 +18,7 @@ from audiolm.models.moshi.data import DataConfig, Recordings, as_list, stack, va
 from audiolm.models.moshi.loss import LossConfig, codes_loss, cross_entropy, level_weights, text_loss
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.streams.grid import ABSENT
+from audiolm.text.tokenizer import BOS
 from audiolm.train.checkpoint import checksum
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.memory import layer_bytes
@@ -144,7 +146,7 @@ class MoshiSystem(System):
         if not data.text.share:
             return corpora
         directories = data.sets if data.text.train is None else as_list(data.text.train)
-        text = TextOnly(directories, model.text_vocab, data.text.tokens)
+        text = TextOnly(directories, data.text, model.text_vocab)
         text.claim(self.model)
         return AudioAndText(corpora, text, data.text.share)
 
@@ -171,10 +173,11 @@ class MoshiSystem(System):
 
     def _text_losses(self, tokens: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Cross entropy of text alone, in nats a token."""
-        backbone = self.model.backbone
-        losses = cross_entropy(backbone.text_head(backbone(backbone.embed_text(tokens[:, :-1]))), tokens[:, 1:])
-        loss = losses.sum() / mean_ranks((tokens[:, 1:] != ABSENT).sum())
-        return {"text": loss}, {}
+        targets = tokens[:, 1:]
+        if self.config.data.text.corpus == "documents":
+            targets = targets.masked_fill(targets == BOS, ABSENT)  # the next document: no news
+        losses = cross_entropy(self.model.backbone.text_logits(tokens[:, :-1]), targets)
+        return {"text": losses.sum() / mean_ranks((targets != ABSENT).sum())}, {}
 
     def _code_logits(self, states: Tensor, frames: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Logits and targets of frames [N, S]; where nobody is there to answer, of the main speaker's levels alone."""
@@ -215,6 +218,9 @@ class MoshiSystem(System):
         """``lora.safetensors``: the low-rank matrices by themselves, where there are."""
         lora = lora_state(self.model)
         return {"lora.safetensors": lora} if lora else {}
+
+    def read_init(self, name: str) -> Mapping[str, Tensor]:
+        return read_init(name, self.model.backbone, "model.temporal")
 
     def load_init(self, state: Mapping[str, Tensor]) -> None:
         """Start from an earlier phase's weights, or from a text LM's: then all but the backbone stays random."""
