@@ -1,9 +1,10 @@
 """What a run takes of a device's memory at the least, told before hours of it have passed."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -109,6 +110,21 @@ def alternatives(run: TrainConfig, skeleton: System) -> Iterator[tuple[str, Trai
                 ]
                 if words:
                     yield ", ".join(words), changed
+
+
+def layers_bytes(shapes: Sequence[tuple[Any, int]], checkpointing: bool, bf16: bool) -> int:
+    """Bytes that the backward pass needs of transformers' layers.
+
+    Args:
+        shapes: of each transformer, with ``dim``, ``layers``, ``ffn_dim`` and ``ffn``, and the number of positions.
+        checkpointing: of all layers only the input is kept, and one at a time is computed again.
+    """
+    kept, layers = 0, []
+    for shape, positions in shapes:
+        layer = layer_bytes(shape.dim, shape.ffn_dim, shape.ffn == "silu_gated", bf16)
+        kept += positions * shape.layers * (4 * shape.dim if checkpointing else layer)
+        layers.append(positions * layer)
+    return kept + max(layers) if checkpointing else kept
 
 
 def layer_bytes(dim: int, ffn_dim: int, gated: bool, bf16: bool) -> int:

@@ -63,7 +63,7 @@ def test_activations_are_those_of_a_step(tmp_path, checkpointing):
 
 
 def test_the_paper_size_by_hand():
-    run = paper(devices=8)
+    run = paper(devices=8, strategy="ddp")
     needed = estimate(run, system_class("moshi").skeleton(run.config), bf16=True)
     billions = needed.weights / 4e9
     assert 7 < billions < 8.5

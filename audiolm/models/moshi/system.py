@@ -21,7 +21,7 @@ from audiolm.streams.grid import ABSENT
 from audiolm.text.tokenizer import BOS
 from audiolm.train.checkpoint import checksum
 from audiolm.train.config import OptimizerConfig
-from audiolm.train.memory import layer_bytes
+from audiolm.train.memory import layers_bytes
 from audiolm.train.ranks import mean_ranks
 from audiolm.train.system import Examples, System, check_same_tensors, decay_matrices
 
@@ -115,15 +115,8 @@ class MoshiSystem(System):
         mixes = [mix for mix in config.data.mix.values() if mix.weight > 0]
         trained = sum(mix.weight * mix.depth_fraction for mix in mixes) / sum(mix.weight for mix in mixes)
         frames = examples * config.data.frames
-        kept, layers = 0, []
-        for shape, positions in (
-            (config.model.temporal, frames),
-            (config.model.depth, int(frames * trained) * config.model.predicted_levels),
-        ):
-            layer = layer_bytes(shape.dim, shape.ffn_dim, shape.ffn == "silu_gated", bf16)
-            kept += positions * shape.layers * (4 * shape.dim if checkpointing else layer)
-            layers.append(positions * layer)
-        return kept + max(layers) if checkpointing else kept  # one layer at a time is computed again
+        codes = int(frames * trained) * config.model.predicted_levels
+        return layers_bytes([(config.model.temporal, frames), (config.model.depth, codes)], checkpointing, bf16)
 
     def blocks(self) -> list[nn.Module]:
         return list(self.model.backbone.transformer.layers)
