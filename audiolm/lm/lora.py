@@ -78,9 +78,9 @@ def _matching(key: str, patterns: list[str], names: Iterable[str], what: str) ->
 
 def _add(product: nn.Linear | LevelLinear, config: LoraConfig) -> None:
     if isinstance(product, LevelLinear):
-        levels, inputs, outputs = product.weight.shape
-        product.lora_A = LevelLinear(levels, inputs, config.rank)
-        product.lora_B = LevelLinear(levels, config.rank, outputs)
+        _, inputs, outputs = product.weight.shape
+        product.lora_A = LevelLinear(product.sets, inputs, config.rank)
+        product.lora_B = LevelLinear(product.sets, config.rank, outputs)
     else:
         product.lora_A = nn.Linear(product.in_features, config.rank, bias=False)
         product.lora_B = nn.Linear(config.rank, product.out_features, bias=False)
