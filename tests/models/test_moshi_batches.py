@@ -157,3 +157,19 @@ def test_text_shift_is_drawn_for_every_example(dump):
         if len(fits) == 1:
             found[fits[0]] += 1
     assert set(found) == set(range(-5, 6))
+
+
+def test_the_user_is_as_heard_and_the_main_speaker_is_not(dump):
+    with TokenWriter(dump / "train" / "heard", "heard", 1, Meta(RATE, (ENTRIES,) * LEVELS, "codec")) as writer:
+        writer.write("d1-A", np.full((60, LEVELS), 1))
+        writer.write("d1-B", np.full((60, LEVELS), 2))
+        for key in ("d2-A", "d2-B"):
+            writer.write(key, np.full((25, LEVELS), 3))
+    plain, heard = (Corpora(config(dump, heard=flag).data, MODEL).sets[0].recordings for flag in (False, True))
+    one, two = plain.grid("d1-A", 0, 60), heard.grid("d1-A", 0, 60)
+    assert (two[MODEL.layout.user] == 2).all() and (one[MODEL.layout.user] != 2).any()
+    assert (one[MODEL.layout.main] == two[MODEL.layout.main]).all()
+    with TokenWriter(dump / "train" / "heard", "heard", 1, Meta(RATE, (ENTRIES,) * LEVELS, "other")) as writer:
+        writer.write("d1-A", np.full((60, LEVELS), 1))
+    with pytest.raises(AudiolmError, match="'heard' tokens were made by other, the model in use is codec"):
+        Corpora(config(dump, heard=True).data, MODEL)

@@ -97,6 +97,8 @@ class DataConfig:
         weights: share of the sequences that each set of ``train`` gives, relative to the others'; None = every window
             of every set is as likely.
         text: batches of text alone.
+        heard: the user's codes are those of the training sets' archive ``heard`` (``audiolm codes --heard``): a voice
+            on a call (Moshi's instruction tuning).
         frames: length of a training sequence.
         valid_windows: number of sequences to validate on, spread over the validation set.
         mix: how the tasks are drawn; a task that is not named is not trained.
@@ -106,6 +108,7 @@ class DataConfig:
     valid: str = "dump/dev"
     weights: list[float] | None = None
     text: TextBatchConfig = field(default_factory=TextBatchConfig)
+    heard: bool = False
     frames: int = 250
     valid_windows: int = 64
     mix: dict[str, MixConfig] = field(default_factory=dict)
@@ -140,6 +143,7 @@ class Recordings:
         directory: of the set, ``dump/<set>``.
         layout: the model's.
         codec, tokenizer: checksums of those in use; None = any.
+        heard: take the user's codes from the archive ``heard``.
 
     Raises:
         AudiolmError: the archives' vocabularies or frame rates do not fit the model or each other, or another codec or
@@ -147,12 +151,18 @@ class Recordings:
     """
 
     def __init__(
-        self, directory: str | Path, layout: GridLayout, codec: str | None = None, tokenizer: str | None = None
+        self,
+        directory: str | Path,
+        layout: GridLayout,
+        codec: str | None = None,
+        tokenizer: str | None = None,
+        heard: bool = False,
     ):
         directory = Path(directory)
         self.layout = layout
         self.codes = TokenReader(directory / "codes", "codes", codec)
         self.text = TokenReader(directory / "text", "text", tokenizer)
+        self.user_codes = TokenReader(directory / "heard", "heard", self.codes.meta.source) if heard else self.codes
         if self.codes.meta.vocab_sizes != (layout.codebook_size,) * layout.levels:
             raise AudiolmError(
                 f"{self.codes.directory}: codes of {list(self.codes.meta.vocab_sizes)} ids, the model expects "
@@ -197,7 +207,7 @@ class Recordings:
         has_text = text and key in self.text
         for name, other, length in (
             ("text", has_text, lambda: self.text.num_frames(key)),
-            (f"codes of '{partner}'", partner, lambda: self.num_frames(partner)),
+            (f"codes of '{partner}'", partner, lambda: self.user_codes.num_frames(partner)),
         ):
             if other and length() != frames:
                 raise AudiolmError(
@@ -209,7 +219,7 @@ class Recordings:
             self.layout,
             self.text.read(key, start, last)[:, 0] if has_text else None,
             self.codes.read(key, start, last),
-            self.codes.read(partner, start, last) if partner else None,
+            self.user_codes.read(partner, start, last) if partner else None,
         )
         return np.pad(grid, ((0, 0), (0, end - last)), constant_values=ABSENT)
 
@@ -254,7 +264,7 @@ class Windows(Examples):
 
     def __init__(self, directory: str | Path, config: DataConfig, model: ModelConfig):
         self.config, self.model = config, model
-        self.recordings = Recordings(directory, model.layout)
+        self.recordings = Recordings(directory, model.layout, heard=config.heard)
         self.frequent = Frequent(Path(directory) / "audio")
         self.tasks = sorted(name for name, mix in config.mix.items() if mix.weight > 0)
         weights = np.array([config.mix[name].weight for name in self.tasks])
