@@ -8,8 +8,8 @@ anywhere.
   audiolm export --textlm kyutai/helium-1-preview-2b --out exp/helium  a Llama-shaped LM for train --init
   audiolm export --lm exp/lm --codec exp/codec --tokenizer exp/tokenizer --out model      LM, codec and tokenizer
 
-The codec is one trained here or a released one (see audiolm encode --help), and so is the text LM: Llama, Mistral, Qwen2 or
-Helium of transformers, where nothing in it differs from our transformer. What a layout cannot hold is refused.
+The codec is one trained here or a released one (see audiolm encode --help), and so is the text LM: Llama, Mistral,
+Qwen2 or Helium of transformers, where nothing in it differs from our transformer. What a layout cannot hold is refused.
 """
 
 import argparse
@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     parser.add_argument("--codec", metavar="NAME", help="experiment directory, folder, file or hub id")
     parser.add_argument("--textlm", metavar="NAME", help="text LM, alone: experiment directory, folder or hub id")
-    parser.add_argument("--to", choices=LAYOUTS, default=OURS, help="layout of a codec or text LM that is exported alone")
+    parser.add_argument(
+        "--to", choices=LAYOUTS, default=OURS, help="layout of a codec or text LM that is exported alone"
+    )
     parser.add_argument("--levels", type=int, help="of a codec that is exported alone, the first levels only")
     parser.add_argument("--lm", metavar="DIR", help="the LM's experiment; with --tokenizer")
     parser.add_argument("--tokenizer", metavar="DIR", help="the text tokenizer; with --lm")

@@ -18,7 +18,12 @@ TEXTS = ["one two three", "hello how are you", "two three four", "where are you"
 def test_plain_text_by_lines_and_by_paragraphs(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("\ufeffone\r\n\ntwo  three\nfour\n\n\nfive", encoding="utf-8")
-    assert list(read_documents(path)) == [("a.txt:1", "one"), ("a.txt:3", "two  three"), ("a.txt:4", "four"), ("a.txt:7", "five")]
+    assert list(read_documents(path)) == [
+        ("a.txt:1", "one"),
+        ("a.txt:3", "two  three"),
+        ("a.txt:4", "four"),
+        ("a.txt:7", "five"),
+    ]
     paragraphs = [("a.txt:1", "one"), ("a.txt:3", "two  three\nfour"), ("a.txt:7", "five")]
     assert list(read_documents(path, "paragraphs")) == paragraphs
     packed = tmp_path / "a.txt.gz"
