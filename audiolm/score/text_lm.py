@@ -119,7 +119,7 @@ def _windows(document: np.ndarray, tokens: int) -> Iterator[tuple[np.ndarray, in
 
 
 def count_unigram(train: str | Path, lm: TextLM) -> np.ndarray:
-    """Log probability of every token, float64 [vocabulary]: the training set's counts, one added to each; BOS has none."""
+    """Log probability of every token, float64 [vocabulary]: counts of the training set, one added to each; none of BOS."""
     packed = read_packed(train, lm)
     counts = np.ones(lm.backbone.text_head.out_features)
     for key in packed.keys:
