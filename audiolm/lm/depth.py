@@ -132,11 +132,19 @@ class DepthTransformer(nn.Module):
             x = layer(x)
         return self.heads(x)
 
-    def start(self, state: Tensor) -> "DepthState":
-        """Begin the codes of one frame for each of N slots; ``state`` is [N, temporal_dim]."""
+    def start(self, state: Tensor, frame: "DepthState | None" = None) -> "DepthState":
+        """Begin the codes of one frame for each of N slots; ``state`` is [N, temporal_dim].
+
+        Args:
+            frame: what an earlier call returned, to be used again; None: allocate it.
+        """
         slots, heads, head_dim = len(state), self.config.heads, self.config.dim // self.config.heads
-        caches = [state.new_empty(2, slots, heads, self.levels, head_dim) for _ in self.layers]
-        return DepthState(self.state_proj(state).view(slots, self.levels, -1), caches)
+        inputs = self.state_proj(state).view(slots, self.levels, -1)
+        if frame is None:
+            caches = [inputs.new_empty(2, slots, heads, self.levels, head_dim) for _ in self.layers]
+            return DepthState(inputs, caches)
+        frame.inputs.copy_(inputs)
+        return frame
 
     def step(self, frame: "DepthState", level: int, previous: Tensor) -> Tensor:
         """Logits [N, codebook_size] of one level, from the token before it, int64 [N]; levels in order from 0."""
