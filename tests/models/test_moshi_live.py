@@ -111,7 +111,9 @@ PLAN = [[(0, 60, ())], [(3, 20, ()), (25, 60, range(30, 40))], [(10, 50, (11, 12
 def together(model, plan, sampling, steps, watch=lambda step: None) -> dict[tuple[int, int], torch.Tensor]:
     """Slots side by side -> (slot, conversation) -> frames made, int64 [n, made]."""
     stream = live(model, seeds=range(len(plan)), sampling=sampling)
-    users = {(slot, i): user(slot, i, end - start) for slot, s in enumerate(plan) for i, (start, end, _) in enumerate(s)}
+    users = {
+        (slot, i): user(slot, i, end - start) for slot, s in enumerate(plan) for i, (start, end, _) in enumerate(s)
+    }
     made = {key: torch.full((len(codes), 1 + LEVELS), ABSENT) for key, codes in users.items()}
     count = dict.fromkeys(made, 0)
     for step in range(steps):

@@ -47,7 +47,6 @@ class LiveStream:
         self.heard = {"nobody": slice(0, 0), "user": layout.user, "all": slice(1, layout.num_streams)}[heard]
         last = {"nobody": config.predicted_levels, "user": layout.levels, "all": 0}[heard]
         self.levels = min(last, config.predicted_levels)
-        made = range(1 + self.levels)
         self._made = slice(0, 1 + self.levels)
         self._never = slice(1 + self.levels, None) if heard == "nobody" else slice(0, 0)
         self.lag = max(delays[self._made])
@@ -101,6 +100,7 @@ class LiveStream:
             AudiolmError: codes of another shape, or out of range.
         """
         stream = self.stream
+        active = None if active is None else active.to(stream.device)
         heard = self._checked(heard, active)
         new = torch.full_like(self._starts, TO_GENERATE) if given is None else given.to(stream.device, copy=True)
         new = torch.where((self._starts == ABSENT) & (new == TO_GENERATE), ABSENT, new)

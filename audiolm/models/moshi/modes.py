@@ -11,7 +11,7 @@ from audiolm.lm.sampling import RepetitionGuard, Sampling
 from audiolm.models.moshi.generate import SampledText, SilenceGuard, complete
 from audiolm.models.moshi.model import MoshiModel
 from audiolm.models.moshi.speak import SpeakConfig, SpeakWords
-from audiolm.streams.grid import ABSENT, TO_GENERATE
+from audiolm.streams.grid import ABSENT, TO_GENERATE, build_grid
 from audiolm.streams.text import NUM_SPECIAL
 
 GREEDY = Sampling(temperature=0.0)
@@ -62,6 +62,22 @@ def recognise(model: MoshiModel, grids: Sequence[np.ndarray], batch: int = 64, t
         for row, index in enumerate(indices):
             texts[index] = filled[row, 0, : grids[index].shape[1]]
     return texts
+
+
+def voice(model: MoshiModel, codes: np.ndarray, task: str = "asr") -> np.ndarray:
+    """What somebody has said, as :func:`speak` takes it: their codes, and their words as the model itself hears them.
+
+    Args:
+        codes: int [P, levels].
+        task: of recognition; where the model has none of that name the words are absent.
+
+    Returns:
+        int64 [S, P].
+    """
+    grid = build_grid(model.config.layout, None, codes, None)
+    if task in model.config.tasks:
+        grid[0] = recognise(model, [grid], task=task)[0]
+    return grid
 
 
 def speak(
