@@ -3,7 +3,8 @@
   audiolm transcribe talk.wav --model model                    prints: talk good morning
   audiolm transcribe calls/ data/test --model model --out asr    asr/text, and asr/ctm with the words' times
   audiolm transcribe call.wav --model model --user given       two channels: each is heard with the other as the user
-  arecord -f cd -d 5 | audiolm transcribe - --model model --times    a recording from a pipe; prints lines of a ctm
+  cat talk.flac | audiolm transcribe - --model model --times    a recording from a pipe; prints lines of a ctm
+  arecord -t raw -f S16_LE -r 16000 | audiolm transcribe - --live 16000 --model model    words as they are said
 
 A line of ctm is: file, channel, start and duration in seconds, word, confidence. Files with several channels give one
 transcript each. Audio of another rate is resampled. What cannot be read is told, and goes to rejected.tsv in --out.
@@ -11,12 +12,13 @@ transcript each. Audio of another rate is resampled. What cannot be read is told
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from audiolm.commands.parts import add_model_options, check_numbers, load_model
 from audiolm.errors import AudiolmError
 
-STDIN = Path("-")
+STDIN, STDIN_NAME = Path("-"), "stdin"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for text and ctm (default: print)")
     parser.add_argument("--times", action="store_true", help="print lines of a ctm in place of texts")
+    parser.add_argument(
+        "--live", type=int, metavar="HZ", help="- is raw sound of this rate without an end, 16 bit, one channel"
+    )
     parser.add_argument(
         "--user", choices=("given", "absent"), default="absent", help="whether files of two channels are dialogues"
     )
@@ -43,21 +48,52 @@ def run(args: argparse.Namespace) -> None:
     import shutil
     import tempfile
 
-    check_numbers(args, {"batch": 1, "channel": 1})
+    check_numbers(args, {"batch": 1, "channel": 1, "live": 1})
     if args.out is not None and args.times:
         raise AudiolmError("--times is for printing; --out writes texts and times")
+    if args.live is not None:
+        if args.inputs != [STDIN] or args.out is not None or args.user != "absent":
+            raise AudiolmError("--live prints what one speaker says on stdin: give - and neither --out nor --user")
+        _listen(args)
+        return
     with tempfile.TemporaryDirectory() as folder:
         inputs = list(args.inputs)
         if STDIN in inputs:
-            inputs[inputs.index(STDIN)] = Path(folder) / "stdin"
-            with open(Path(folder) / "stdin", "wb") as file:
+            inputs[inputs.index(STDIN)] = Path(folder) / STDIN_NAME
+            with open(Path(folder) / STDIN_NAME, "wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
         _transcribe(args, inputs)
 
 
-def _transcribe(args: argparse.Namespace, inputs: list[Path]) -> None:
-    from dataclasses import replace
+def _listen(args: argparse.Namespace) -> None:
+    """Print words as they come; a half-heard one when the sound ends."""
+    import numpy as np
+    import soxr
 
+    from audiolm.models.moshi.listen import Listener
+
+    parts = load_model(args)
+    listener = Listener(parts, args.task)
+    rate = parts.codec.sample_rate
+    resampler = soxr.ResampleStream(args.live, rate, 1, dtype="float32") if args.live != rate else None
+    chunk = 2 * max(1, round(args.live / parts.codec.frame_rate))  # bytes of about a frame
+
+    def show(words: list) -> None:
+        for word in words:
+            line = replace(word, file=STDIN_NAME).line if args.times else word.word
+            print(line, end="\n" if args.times else " ", flush=True)
+
+    while data := sys.stdin.buffer.read(chunk):
+        wav = np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2").astype(np.float32) / 32768
+        show(listener.hear(wav if resampler is None else resampler.resample_chunk(wav)))
+    if resampler is not None:
+        show(listener.hear(resampler.resample_chunk(np.zeros(0, np.float32), last=True)))
+    show(listener.close())
+    if not args.times:
+        print()
+
+
+def _transcribe(args: argparse.Namespace, inputs: list[Path]) -> None:
     from audiolm.codec.bulk import encode_recordings
     from audiolm.codec.files import find_recordings
     from audiolm.data.files import write_lines

@@ -92,6 +92,24 @@ def test_a_recording_from_a_pipe(model, talk, capsys, monkeypatch):
     assert "every recording was rejected; the first: stdin: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_live_words_are_those_of_the_recording(model, talk, rate, capsys, monkeypatch):
+    """At the codec's rate, and at twice it: every sample comes two times, and resampling makes another sound."""
+    wav = soundfile.read(talk, dtype="int16")[0][:-300, 0]  # the last frame is not whole
+    soundfile.write(talk, wav, 8000)
+    assert run("transcribe", talk, "--model", model, "--times") == 0
+    file = capsys.readouterr().out.replace("talk", "stdin")
+    raw = wav.repeat(rate // 8000).astype("<i2").tobytes()
+    printed = []
+    for times in (True, False):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(raw)))
+        assert run("transcribe", "-", "--live", rate, "--model", model, *["--times"] * times) == 0
+        printed.append(capsys.readouterr().out)
+    words = [line.split()[4] for line in printed[0].splitlines()]
+    assert printed[1].split() == words and words
+    assert (printed[0] == file.replace("stdin 1 ", "stdin A ")) == (rate == 8000)
+
+
 def test_the_parts_do_as_well_as_the_directory(model, talk, tmp_path, capsys):
     parts = [word for name in ("lm", "codec", "tokenizer") for word in (f"--{name}", tmp_path / name)]
     for options in (["--model", model], parts):
@@ -155,6 +173,8 @@ def test_two_speakers_take_turns(model, tmp_path):
         ("transcribe talk.wav --model bundle --task asl", "the model has no task 'asl'; did you mean 'asr'?"),
         ("transcribe talk.wav --model bundle --batch 0", "--batch 0: expected a number, at least 1"),
         ("transcribe talk.wav --model bundle --times --out x", "--times is for printing; --out writes"),
+        ("transcribe talk.wav --model bundle --live 8000", "--live prints what one speaker says on stdin: give -"),
+        ("transcribe - --model bundle --live 0", "--live 0: expected a number, at least 1"),
         ("say one --model bundle --out x.mp3", "--out x.mp3: expected a name that ends in .flac or .wav"),
         ("say --model bundle --out x.wav", "nothing to say: give a TEXT"),
         ("say one --model bundle --out x.wav --levels 4", "--levels 4: expected 1 to 3, the levels of the model"),

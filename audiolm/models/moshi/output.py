@@ -16,7 +16,7 @@ from audiolm.data.datadir import DataDir
 from audiolm.data.files import write_lines
 from audiolm.data.tables import Word
 from audiolm.streams.grid import GridLayout
-from audiolm.streams.text import read_text
+from audiolm.streams.text import PlacedWord, read_text
 from audiolm.text.normalize import tidy
 from audiolm.text.tokenizer import BOS, EOS, Tokenizer
 
@@ -59,18 +59,19 @@ def read_words(
     for word in read_text(text, word_initial):
         before = np.searchsorted(marks, word.frame)
         channel = "B" if before and text[marks[before - 1]] == EOS else "A"
-        if spelt := _spell(word.pieces, tokenizer):
-            words.append(Word("", channel, word.start(frame_rate), word.duration(frame_rate), spelt))
+        words += to_word(word, tokenizer, frame_rate, channel)
     return words
 
 
-def _spell(pieces: list[int], tokenizer: Tokenizer) -> str:
-    """A word; ids that the model has and the tokenizer does not (see ``text_vocab``) are passed over.
+def to_word(placed: PlacedWord, tokenizer: Tokenizer, frame_rate: float, channel: str = "A") -> list[Word]:
+    """A word and its times, of a file without a name; no word where it spells nothing.
 
-    An untrained model may spell blanks and control characters, byte by byte, which no table can hold.
+    Ids that the model has and the tokenizer does not (see ``text_vocab``) are passed over. An untrained model may spell
+    blanks and control characters, byte by byte, which no table can hold.
     """
-    spelt = tokenizer.decode([piece for piece in pieces if piece < tokenizer.vocab_size])
-    return "".join(tidy(spelt).split())
+    spelt = tokenizer.decode([piece for piece in placed.pieces if piece < tokenizer.vocab_size])
+    spelt = "".join(tidy(spelt).split())
+    return [Word("", channel, placed.start(frame_rate), placed.duration(frame_rate), spelt)] if spelt else []
 
 
 class Writer:
