@@ -5,14 +5,15 @@
   audiolm say "how are you" --voice she.wav --model model --out her.wav    in the voice of some seconds of speech
   audiolm say "good morning" "and to you" --turns --model model --out two.wav
 
-With --turns each TEXT (each line of a pipe) is a turn, spoken by two speakers one after the other, on two channels; the
-model must have been trained with BOS and EOS at turns. Write the text as the model's transcripts were: `a` and `A` may
-be different words to it.
+With --turns each TEXT (each line of a pipe) is a turn, of one speaker after the other, on two channels; the model must
+have been trained with BOS and EOS at turns. Write the text as the model's transcripts were: `a` and `A` may
+be different words to it. With --turns, a --voice has the two speakers on its two channels.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audiolm.commands.parts import (
     add_guard_options,
@@ -22,6 +23,12 @@ from audiolm.commands.parts import (
     repetition_guard,
 )
 from audiolm.errors import AudiolmError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from audiolm.models.moshi.parts import Parts
+    from audiolm.text.tokenizer import Tokenizer
 
 LEAST = {
     "temperature": 0, "text_temperature": 0, "acoustic_temperature": 0, "top_k": 0, "guidance": 0, "pad_share": 0,
@@ -34,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", nargs="*", metavar="TEXT", help="what to say (default: what stands on stdin)")
     add_model_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".wav or .flac; the times beside, .ctm")
-    parser.add_argument("--voice", type=Path, metavar="FILE", help="some seconds of speech, to go on in their voice")
+    parser.add_argument("--voice", type=Path, metavar="FILE", help="seconds of speech, to go on in their voice")
     parser.add_argument("--turns", action="store_true", help="each TEXT or line is the next speaker's turn")
     parser.add_argument("--temperature", type=float, default=0.6, help="of codes")
     parser.add_argument("--text_temperature", type=float, help="of the times of words (default: --temperature)")
@@ -77,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
         raise AudiolmError(f"--levels {args.levels}: expected 1 to {layout.levels}, the levels of the model")
     parts.model.config.task_index(args.task)
     words = _words(turns, parts.tokenizer, args.turns)
-    voices = None if args.voice is None else [_voice(args.voice, parts)]
+    voices = None if args.voice is None else [_voice(args.voice, parts, args.turns)]
     start = time.perf_counter()
 
     def sampling(temperature: float | None) -> Sampling:
@@ -115,7 +122,7 @@ def _turns(args: argparse.Namespace) -> list[str]:
     return turns
 
 
-def _words(turns: list[str], tokenizer, marked: bool) -> list[list[int]]:
+def _words(turns: list[str], tokenizer: "Tokenizer", marked: bool) -> list[list[int]]:
     """Pieces of each word; the first of a turn begins with its speaker's token where turns are ``marked``."""
     from audiolm.text.normalize import tidy
     from audiolm.text.tokenizer import BOS, EOS
@@ -129,14 +136,20 @@ def _words(turns: list[str], tokenizer, marked: bool) -> list[list[int]]:
     return words
 
 
-def _voice(path: Path, parts):
-    """The grid of a recording in whose voice to speak; of several channels their mean."""
+def _voice(path: Path, parts: "Parts", both: bool) -> "np.ndarray":
+    """The grid of a recording in whose voice to speak: the mean of its channels; two speakers have one each."""
     from audiolm.codec.bulk import encode_batch
     from audiolm.data import audio
     from audiolm.models.moshi.modes import voice
 
-    wav = audio.read(path, fs=parts.codec.sample_rate, channel="mix")
-    return voice(parts.model, encode_batch(parts.codec, [wav])[0][:, : parts.layout.levels])
+    wav, _ = audio.read_channels(str(path), fs=parts.codec.sample_rate)
+    if both and wav.shape[1] != 2:
+        raise AudiolmError(
+            f"--voice {path} has {wav.shape[1]} channels, two speakers need a recording of 2; give one with the first "
+            "speaker's voice on the first, or leave --voice out"
+        )
+    channels = list(wav.T.copy()) if both else [wav.mean(axis=1)]
+    return voice(parts.model, *(codes[:, : parts.layout.levels] for codes in encode_batch(parts.codec, channels)))
 
 
 def _file(path: Path) -> str:

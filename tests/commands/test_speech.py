@@ -13,10 +13,13 @@ import torch
 import audiolm
 from audiolm.commands.main import main
 from audiolm.data.tables import read_ctm
+from audiolm.lm.sampling import Sampling
 from audiolm.models.moshi.bundle import write_bundle
+from audiolm.models.moshi.generate import MoshiStream, SampledText, complete
+from audiolm.models.moshi.live import LiveStream
 from audiolm.models.moshi.modes import recognise
 from audiolm.models.moshi.parts import load_parts
-from audiolm.streams.grid import build_grid
+from audiolm.streams.grid import TO_GENERATE, build_grid
 from audiolm.streams.text import read_text
 from audiolm.text.normalize import tidy
 from audiolm.text.tokenizer import WORD_START
@@ -150,7 +153,7 @@ def test_a_voice_goes_before_and_is_not_heard(model, talk, tmp_path):
     assert [word.word for word in words] == ["one", "two"] and words[0].start < 1
 
 
-def test_two_speakers_take_turns(model, tmp_path):
+def test_two_speakers_take_turns(model, talk, tmp_path, capsys):
     options = ["--model", model, "--max_pause", 0.3, "--out", tmp_path / "x.wav"]
     assert run("say", "one two", "three", "two", "--turns", *options) == 0
     words = read_ctm(tmp_path / "x.ctm")
@@ -158,6 +161,34 @@ def test_two_speakers_take_turns(model, tmp_path):
     assert [word[1:] for word in by_time] == [("A", "one"), ("A", "two"), ("B", "three"), ("A", "two")]
     wav, _ = soundfile.read(tmp_path / "x.wav")
     assert wav.shape[1] == 2 and wav.std(axis=0).min() > 0
+    assert run("say", "one two", "three", "two", "--turns", *options, "--voice", talk) == 0
+    others, _ = soundfile.read(tmp_path / "x.wav")
+    assert not np.array_equal(others[:640], wav[:640])
+    soundfile.write(talk, wav[:, 0], 8000)
+    assert run("say", "one two", "--turns", *options, "--voice", talk) == 1
+    assert "talk.wav has 1 channels, two speakers need a recording of 2" in capsys.readouterr().err
+
+
+def test_a_live_dialogue_with_sound(model):
+    """As the README shows: the model's answer is that to the whole of what the user said."""
+    parts = load_parts(model / "lm", model / "codec", model / "tokenizer")
+    wav = 0.1 * torch.randn(1, 1, 20 * 640, generator=torch.Generator().manual_seed(0))
+    cold = Sampling(0.0)
+    stream = MoshiStream(parts.model, 1, "tts", cold, SampledText(cold, batch=1))
+    live, codec = LiveStream(stream, heard="user"), parts.codec.streaming(batch=1)
+    frames, sound = [], []
+    for samples in wav.split(640, dim=2):
+        frame, ready = live.step(codec.encode(samples)[:, :, 0])
+        if ready:
+            frames.append(frame[0])
+            sound.append(codec.decode(frame[:, 1:, None]))
+    user = parts.codec.encode(wav)[0, :, 1:]  # the first frame is that of the time before the conversation
+    grid = np.full((1, 7, 19), TO_GENERATE)
+    grid[0, parts.layout.user] = user
+    expected = complete(parts.model, grid, "tts", cold, cold)[0, :4, : len(frames)]
+    assert np.array_equal(torch.stack(frames, dim=1).numpy(), expected) and len(frames) == 20 - live.lag
+    whole = parts.codec.decode(torch.from_numpy(expected[None, 1:].copy()))
+    assert torch.allclose(torch.cat(sound, dim=2), whole, atol=1e-4)
 
 
 @pytest.mark.parametrize(

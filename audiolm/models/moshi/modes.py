@@ -64,17 +64,18 @@ def recognise(model: MoshiModel, grids: Sequence[np.ndarray], batch: int = 64, t
     return texts
 
 
-def voice(model: MoshiModel, codes: np.ndarray, task: str = "asr") -> np.ndarray:
+def voice(model: MoshiModel, codes: np.ndarray, user: np.ndarray | None = None, task: str = "asr") -> np.ndarray:
     """What somebody has said, as :func:`speak` takes it: their codes, and their words as the model itself hears them.
 
     Args:
         codes: int [P, levels].
+        user: the same of whom they talked to; None: nobody.
         task: of recognition; where the model has none of that name the words are absent.
 
     Returns:
         int64 [S, P].
     """
-    grid = build_grid(model.config.layout, None, codes, None)
+    grid = build_grid(model.config.layout, None, codes, user)
     if task in model.config.tasks:
         grid[0] = recognise(model, [grid], task=task)[0]
     return grid
