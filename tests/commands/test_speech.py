@@ -183,8 +183,8 @@ def test_a_live_dialogue_with_sound(model):
             frames.append(frame[0])
             sound.append(codec.decode(frame[:, 1:, None]))
     user = parts.codec.encode(wav)[0, :, 1:]  # the first frame is that of the time before the conversation
-    grid = np.full((1, 7, 19), TO_GENERATE)
-    grid[0, parts.layout.user] = user
+    grid = np.full((1, 7, 20), TO_GENERATE)
+    grid[0, parts.layout.user] = np.pad(user, ((0, 0), (0, 1)))  # the last frame is made before its user's is heard
     expected = complete(parts.model, grid, "tts", cold, cold)[0, :4, : len(frames)]
     assert np.array_equal(torch.stack(frames, dim=1).numpy(), expected) and len(frames) == 20 - live.lag
     whole = parts.codec.decode(torch.from_numpy(expected[None, 1:].copy()))
