@@ -25,15 +25,18 @@ class Sampling:
     top_k: int = 0
 
 
-def sample(logits: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
+def sample(logits: Tensor, sampling: Sampling, uniform: Tensor | torch.Generator | None = None) -> Tensor:
     """Draw one token a row: [..., V] -> int64 [...].
 
     Args:
         uniform: [...], each in (0, 1]: the token at which the sum of the probabilities reaches it is drawn. So the
-            same number draws the same token of logits that differ by rounding, nearly always.
+            same number draws the same token of logits that differ by rounding, nearly always. A generator, or None for
+            torch's own: they are drawn.
     """
     if sampling.temperature == 0:
         return logits.argmax(dim=-1)
+    if not isinstance(uniform, Tensor):
+        uniform = 1 - torch.rand(logits.shape[:-1], generator=uniform, device=logits.device)
     logits = logits.float() / sampling.temperature
     if 0 < sampling.top_k < logits.shape[-1]:
         least = logits.topk(sampling.top_k, dim=-1).values[..., -1:]

@@ -22,8 +22,13 @@ def test_draws_have_the_softmax_shares():
 def test_top_k_and_greedy():
     two = shares(Sampling(1.0, top_k=2))
     assert two[0] == 0 and (two[1:3] - torch.tensor([3.0, 2.0]).softmax(0)).abs().max() < 0.015
-    assert sample(LOGITS, Sampling(0.0), torch.tensor(1.0)) == 1
+    assert sample(LOGITS, Sampling(0.0)) == 1
     assert shares(Sampling(1.0, top_k=1))[1] == 1
+
+
+def test_a_generator_draws_by_its_seed():
+    draws = [sample(LOGITS.expand(50, -1), Sampling(), torch.Generator().manual_seed(s)).tolist() for s in (1, 1, 2)]
+    assert draws[0] == draws[1] != draws[2] and set(draws[0]) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("uniform", [2.0**-24, 1.0])

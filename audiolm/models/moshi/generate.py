@@ -100,7 +100,7 @@ class MoshiStream:
         batch: B, slots.
         task: name of the delay pattern; the caller delays what it forces.
         sampling: how codes are drawn.
-        text: chooses the text where it is not forced, in all slots.
+        text: chooses the text where it is not forced, in all slots; None: drawn as codes are.
         seeds: of each slot's draws; None: 0, 1, 2 …
         frames: the longest conversation, where it is known to be shorter than the model's context.
         guidance: of codes by text (classifier-free guidance; Ho & Salimans 2021): their logits are those of the model
@@ -123,7 +123,7 @@ class MoshiStream:
         batch: int,
         task: str,
         sampling: Sampling,
-        text: TextPolicy,
+        text: TextPolicy | None = None,
         seeds: Sequence[int] | None = None,
         frames: int | None = None,
         guidance: float = 1.0,
@@ -132,10 +132,11 @@ class MoshiStream:
         graphs: bool = False,
     ):
         config = model.config
-        self.model, self.batch, self.task, self.text, self.guidance = model, batch, task, text, guidance
+        self.model, self.batch, self.task, self.guidance = model, batch, task, guidance
         self.sampling, self.acoustic = sampling, acoustic or sampling
         parameter = next(model.parameters())
         self.device = device = parameter.device
+        self.text = text or SampledText(sampling, batch, device)
         if graphs and device.type != "cuda":
             raise AudiolmError(f"graphs is true and the model on {device}: CUDA graphs need a CUDA device")
         rows = batch if guidance == 1 else 2 * batch
