@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from audiolm.errors import AudiolmError
+from audiolm.lm.depth import DepthConfig
 from audiolm.lm.sampling import RepetitionGuard, Sampling, sample
 from audiolm.models.moshi import generate
 from audiolm.models.moshi.generate import MoshiStream, SampledText, complete
@@ -25,6 +26,11 @@ GREEDY, WARM = Sampling(temperature=0), Sampling(0.8)
 FRAMES = 24
 STREAMS = 1 + 2 * LEVELS
 MAIN, USER = slice(1, 1 + LEVELS), slice(1 + LEVELS, STREAMS)
+PATTERNS = [
+    *(TaskConfig(text, acoustic) for text, acoustic in ((0, 0), (0, 1), (0, 2), (4, 2), (-4, 2), (-4, 0), (3, 1))),
+    *(TaskConfig(text, delays=levels) for text, levels in ((0, [0, 1, 2]), (-4, [1, 0, 3]))),
+]
+DEPTHS = {"heads": None, "shared": DepthConfig(dim=8, layers=2, heads=2, ffn_dim=12, schedule=[0, 1, 1, 0, 1, 1])}
 
 
 def live(model, task="dialogue", heard="user", seeds=(0,), sampling=GREEDY, text=None, **options) -> LiveStream:
@@ -63,6 +69,15 @@ def test_live_tokens_are_those_of_the_whole_grid(task, heard, options):
     stream = live(model, task, heard, (4, 5), **options)
     made = converse(stream, given, FRAMES + stream.lag)
     assert np.array_equal(made, expected[:, : made.shape[1]])
+
+
+@pytest.mark.parametrize("depth", DEPTHS.values(), ids=DEPTHS)
+def test_live_tokens_of_other_heads_and_delays(depth):
+    model = make_model(depth=depth, tasks={"task": TaskConfig(2, delays=[0, 1, 3])})
+    given = random_grid(1)[..., :FRAMES]
+    given[:, : MAIN.stop] = TO_GENERATE
+    made = converse(live(model, "task", sampling=WARM), given, FRAMES + 3)
+    assert np.array_equal(made, complete(model, given, "task", WARM, WARM)[:, : MAIN.stop])
 
 
 def test_models_of_the_main_speaker_alone():
@@ -321,14 +336,14 @@ def test_five_minutes_in_four_slots(monkeypatch):
     print(f"{ties} ties in {sum(map(len, made.values()))} frames")
 
 
-PATTERNS = [(0, 0), (0, 1), (0, 2), (4, 2), (-4, 2), (-4, 0), (3, 1)]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_500_greedy_steps_equal_teacher_forcing(pattern):
+@pytest.mark.parametrize(
+    "pattern, options",
+    [(pattern, {}) for pattern in PATTERNS] + [(PATTERNS[1], {"depth": depth}) for depth in DEPTHS.values()],
+)
+def test_500_greedy_steps_equal_teacher_forcing(pattern, options):
     """Rows: nothing given; a prompt; audio; text; the user's codes; those and a prompt; nobody listens."""
-    model = make_model(tasks={"task": TaskConfig(*pattern)})
+    model = make_model(tasks={"task": pattern}, **options)
     rng = np.random.default_rng(0)
     codes = rng.integers(0, ENTRIES, (7, STREAMS - 1, 500))
     known = np.concatenate((rng.integers(0, TEXT, (7, 1, 500)), codes), axis=1)
