@@ -150,9 +150,7 @@ class MoshiStream:
         self.task_rows = torch.full((rows,), config.task_index(task), device=device)
         self.starts = torch.tensor(config.layout.vocab_sizes, device=device)
         self.slots = Slots(batch, 1, device)
-        self.previous = self.slots.buffer(
-            config.layout.num_streams, dtype=torch.int64
-        )  # the frame that comes next sees
+        self.previous = self.slots.buffer(config.layout.num_streams, dtype=torch.int64)  # what the next step sees
         self.previous.copy_(self.starts.expand(batch, -1))
         self.hold = HoldState(rows, config.hold_lag(task), device) if config.text_hold else None
         self.draws = Draws(range(batch) if seeds is None else seeds, 2 * config.layout.num_streams, device)
