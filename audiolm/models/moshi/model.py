@@ -48,8 +48,8 @@ class ModelConfig:
         codebook_size: entries of each codebook.
         speakers: 2 = main speaker and user, 1 = main speaker only.
         predict: whose codes the depth transformer predicts; ``both`` can simulate dialogues.
-        temporal, depth: shapes of the two transformers; without a depth transformer (null), linear heads on the temporal
-            state predict the codes of a frame independently of one another (the ablation of Moshi's table 5).
+        temporal, depth: shapes of the two transformers. Without a depth transformer (null), linear heads on the
+            temporal state predict the codes of a frame independently of one another (an ablation of Moshi's table 5).
         tasks: the delay patterns, by name. With more than one, an embedding tells the model which (beyond the paper,
             whose models have one pattern each).
         text_hold: the input also shows the word that is being said, since when, and until when, where the paper's
