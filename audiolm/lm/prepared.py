@@ -33,11 +33,11 @@ def prepared(model: Model, precision: Precision = "fp32") -> Model:
     are the model's own. What is trained later goes unheard.
 
     Args:
-        model: on the device where it will be used.
+        model: on the device where it will be used; any shape of the depth transformer, or heads instead of it.
         precision: of the products, see :class:`audiolm.nn.packed.PackedLinear`; all else stays as it is.
 
     Raises:
-        AudiolmError: no such precision, or not on the model's device.
+        AudiolmError: no such precision, or not on the model's device; products with low-rank matrices beside them.
     """
     if precision not in get_args(Precision):
         raise AudiolmError(f"no precision '{precision}'{did_you_mean(precision, get_args(Precision))}")
@@ -45,6 +45,11 @@ def prepared(model: Model, precision: Precision = "fp32") -> Model:
 
 
 def _twin(module: nn.Module, precision: Precision) -> nn.Module:
+    if isinstance(module, nn.Linear | LevelLinear) and module._modules:
+        raise AudiolmError(
+            f"a product with {', '.join(module._modules)} beside it cannot be packed: merge low-rank matrices into "
+            "their weights first"
+        )
     if isinstance(module, nn.Linear):
         return PackedLinear(module.weight, module.bias, precision)
     if isinstance(module, LevelLinear):

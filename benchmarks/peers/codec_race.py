@@ -38,7 +38,10 @@ def race(config: Path, peers: Path, threads: int, rounds: int) -> Iterator[dict]
     racers["moshi"] = (str(peers), "moshi", *weights)
     racers["rustymimi"] = (str(peers), "rustymimi", *weights)
     racers["transformers"] = (sys.executable, "transformers")
-    running = {who: Racer(python, "codec_worker.py", threads, name, *options) for who, (python, name, *options) in racers.items()}
+    running = {
+        who: Racer(python, "codec_worker.py", threads, name, *options)
+        for who, (python, name, *options) in racers.items()
+    }
     took: dict[str, dict[str, list[float]]] = {}
     for work in WORKS:
         turns: dict[str, list[float | None]] = {who: [] for who in running}

@@ -6,8 +6,8 @@ A worker of ``benchmarks/lm.py``. Reads one JSON request a line and answers one 
     {"work": "train", "count": 1, "frames": 125, "precision": "fp32"}  -> {"took": [3.1]}   seconds of an update
     {"work": "memory", "frames": 125, "precision": "fp32"}  -> {"mib": 410.0}   kept from forward to backward pass
 
-With one thread seconds are of processor time, which suffers little from what else the machine does. Imports no more than
-its model's library, so that it runs in environments that audiolm does not install into.
+On a CPU with one thread seconds are of processor time, which suffers little from what else the machine does. Imports no
+more than its model's library, so that it runs in environments that audiolm does not install into.
 """
 
 import argparse
@@ -147,44 +147,33 @@ class Moshi(LM):
 
 
 class Audiolm(LM):
-    """Ours."""
+    """Ours; ``--precision plain`` steps without packed weights."""
 
     def __init__(self, args):
         super().__init__(args)
-        from audiolm.lm.depth import DepthConfig
         from audiolm.lm.sampling import Sampling
         from audiolm.models.moshi.data import DataConfig, MixConfig
         from audiolm.models.moshi.generate import MoshiStream, SampledText
-        from audiolm.models.moshi.model import ModelConfig
         from audiolm.models.moshi.system import MoshiConfig, MoshiSystem
-        from audiolm.nn.transformer import TransformerConfig
+        from audiolm.train.devices import keep_freed_memory
         from audiolm.train.optim import make_optimizers
 
-        torch, s = self.torch, self.shape
-        width = lambda dim: int(HIDDEN_SCALE * dim) * 2 // 3  # noqa: E731
-        model = ModelConfig(
-            text_vocab=s["text"], levels=LEVELS, codebook_size=s["codes"], speakers=2, predict="main",
-            temporal=TransformerConfig(
-                dim=s["dim"], layers=s["layers"], heads=s["heads"], ffn_dim=width(s["dim"]), context=CONTEXT
-            ),
-            depth=DepthConfig(
-                dim=s["depth_dim"], layers=s["depth_layers"], heads=s["depth_heads"], ffn_dim=width(s["depth_dim"])
-            ),
-        )  # fmt: skip
-        self.config = MoshiConfig(model=model, data=DataConfig(mix={"dialogue": MixConfig()}))
-        self.system = MoshiSystem(self.config).to(self.device)
+        config = MoshiConfig(model=model_config(args.shape), data=DataConfig(mix={"dialogue": MixConfig()}))
+        self.layout = config.model.layout
+        with self.device:
+            self.system = MoshiSystem(config)
         self.model = self.system.model
-        # A table's last row stands for -1 and is zero; moshi has none.
-        absent = sum(e.weight.shape[1] for e in self.model.modules() if type(e).__name__ == "StreamEmbedding")
-        self.parameters = sum(p.numel() for p in self.model.parameters()) - absent
+        self.parameters = count_parameters(self.model)
         if args.work == "step":
             self.model = self.model.eval() if args.precision == "plain" else self.model.prepare(args.precision)
             self.system = None
             sampling, text = Sampling(0.8, 250), Sampling(0.7, 25)  # moshi's defaults
-            self.generator = torch.Generator(self.device).manual_seed(0)
+            generator = self.torch.Generator(self.device).manual_seed(0)
             self.stream = MoshiStream(self.model, 1, "dialogue")
-            self.draw = (SampledText(text, self.generator), sampling, self.generator)
+            self.draw = (SampledText(text, generator), sampling, generator)
         else:
+            if self.device.type == "cpu":
+                keep_freed_memory()  # as the training loop does
             self.optimizers = make_optimizers(self.system.train(), MoshiSystem.optimizers, 1000)
 
     def steps(self, count: int, position: int):
@@ -199,8 +188,7 @@ class Audiolm(LM):
 
         from audiolm.models.moshi.data import delayed_input
 
-        layout = self.config.model.layout
-        delayed = delayed_input(layout, tokens[0].cpu().numpy(), DELAYS)[:, : 1 + tokens.shape[2]]
+        delayed = delayed_input(self.layout, tokens[0].cpu().numpy(), DELAYS)[:, : 1 + tokens.shape[2]]
         ones = self.torch.ones(1, tokens.shape[2], dtype=self.torch.bool, device=self.device)
         batch = {
             "tokens": self.torch.from_numpy(np.ascontiguousarray(delayed))[None].to(self.device),
@@ -218,6 +206,33 @@ class Audiolm(LM):
         for optimizer in self.optimizers.values():
             optimizer.step(0)
         self.system.zero_grad(set_to_none=True)
+
+
+def model_config(shape: str):
+    """The :class:`audiolm.models.moshi.model.ModelConfig` of moshi's arguments."""
+    from audiolm.lm.depth import DepthConfig
+    from audiolm.models.moshi.model import ModelConfig
+    from audiolm.nn.transformer import TransformerConfig
+
+    s = SHAPES[shape]
+    width, depth_width = (int(HIDDEN_SCALE * dim) * 2 // 3 for dim in (s["dim"], s["depth_dim"]))
+    return ModelConfig(
+        text_vocab=s["text"], levels=LEVELS, codebook_size=s["codes"], speakers=2, predict="main",
+        temporal=TransformerConfig(
+            dim=s["dim"], layers=s["layers"], heads=s["heads"], ffn_dim=width, context=CONTEXT
+        ),
+        depth=DepthConfig(
+            dim=s["depth_dim"], layers=s["depth_layers"], heads=s["depth_heads"], ffn_dim=depth_width
+        ),
+    )  # fmt: skip
+
+
+def count_parameters(model) -> int:
+    """Parameters of a ``MoshiModel`` but for each table's last row: it stands for -1, is zero, and moshi has none."""
+    from audiolm.lm.embedding import StreamEmbedding
+
+    absent = sum(part.weight.shape[1] for part in model.modules() if isinstance(part, StreamEmbedding))
+    return sum(p.numel() for p in model.parameters()) - absent
 
 
 MODELS = {"moshi": Moshi, "audiolm": Audiolm}
