@@ -157,9 +157,10 @@ def ratios(ours: list[float], theirs: list[float] | None) -> dict[str, float]:
 
 @torch.no_grad()
 def agreement(args: argparse.Namespace) -> None:
-    """Shares of the likeliest tokens that are the plain model's, and the worst logit's error in deviations of its stream.
+    """On frames that the plain model has drawn, or random ones for a random model.
 
-    On frames that the plain model has drawn, or random ones for a random model.
+    Told are the shares of the likeliest tokens that are the plain model's, and the worst logit's error in deviations of
+    its stream's logits.
     """
     from audiolm.models.moshi.load import load_lm
     from audiolm.models.moshi.model import MoshiModel
