@@ -51,10 +51,7 @@ class LevelLinear(nn.Module):
 
     def forward(self, x: Tensor, level: int | None = None) -> Tensor:
         """The first K levels, [K, N, inputs]; or one ``level`` alone, [N, inputs] -> [N, outputs]."""
-        if level is not None:
-            return x @ self.weight[level]
-        # A slice of all levels would cost a second gradient, of zeros, and its copy.
-        return torch.bmm(x, self.weight if len(x) == len(self.weight) else self.weight[: len(x)])
+        return torch.bmm(x, self.weight[: len(x)]) if level is None else x @ self.weight[level]
 
 
 class DepthLayer(nn.Module):

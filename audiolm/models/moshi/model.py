@@ -109,6 +109,10 @@ class MoshiModel(nn.Module):
         self.task_embedding = StreamEmbedding([len(config.tasks)], dim) if len(config.tasks) > 1 else None
         self.codec = Stamp()
 
+    def prepare(self, precision: Precision = "fp32") -> "MoshiModel":
+        """This model for generation, with packed weights: on CPUs at a multiple of the speed (audiolm.lm.prepared)."""
+        return prepared(self, precision)
+
     def forward(
         self, tokens: Tensor, task: Tensor, held: Tensor | None = None, cache: TransformerCache | None = None
     ) -> Tensor:
@@ -128,7 +132,3 @@ class MoshiModel(nn.Module):
         if self.task_embedding is not None:
             x = x + self.task_embedding(task[:, None])[:, None]
         return self.backbone(x, cache)
-
-    def prepare(self, precision: Precision = "fp32") -> "MoshiModel":
-        """This model for generation, with packed weights: on CPUs at a multiple of the speed (audiolm.lm.prepared)."""
-        return prepared(self, precision)
