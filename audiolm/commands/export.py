@@ -8,8 +8,8 @@ anywhere.
   audiolm export --textlm kyutai/helium-1-preview-2b --out exp/helium  a Llama-shaped LM for train --init
   audiolm export --lm exp/lm --codec exp/codec --tokenizer exp/tokenizer --out model      LM, codec and tokenizer
 
-The codec is one trained here or a released one (see audiolm encode --help), and so is the text LM: Llama, Mistral, Qwen2 or
-Helium of transformers, where nothing in it differs from our transformer. What a layout cannot hold is refused.
+The codec is one trained here or a released one (see audiolm encode --help), and so is the text LM: Llama, Mistral,
+Qwen2 or Helium of transformers, where nothing in it differs from our transformer. What a layout cannot hold is refused.
 """
 
 import argparse

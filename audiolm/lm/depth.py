@@ -7,7 +7,7 @@ time and keeps earlier ones' keys and values. :class:`CodeHeads` is the ablation
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -96,14 +96,19 @@ class LevelLinear(nn.Module):
         outputs, first = [], 0
         for first_set, sets, shared in products:
             part = x[first : first + sets * shared].reshape(sets, shared * x.shape[1], -1)
-            product = torch.bmm(part, self.weight[first_set : first_set + sets])
+            product = torch.bmm(part, rows(self.weight, first_set, first_set + sets))
             outputs.append(product.view(sets * shared, x.shape[1], -1))
             first += sets * shared
         y = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
         return y if ordered else torch.stack([y[order.index(level)] for level in range(len(x))])
 
 
-@cache
+def rows(weight: Tensor, first: int, end: int) -> Tensor:
+    """``weight[first:end]``; without a slice where that is all, which would cost a gradient of zeros and a copy."""
+    return weight if (first, end) == (0, len(weight)) else weight[first:end]
+
+
+@lru_cache
 def _products(sets: tuple[int, ...]) -> tuple[tuple[int, ...], list[tuple[int, int, int]]]:
     """How levels that use ``sets`` are multiplied without a copy of any matrix.
 
@@ -200,7 +205,7 @@ class DepthTransformer(nn.Module):
             [levels, N, dim].
         """
         sets = self.sets[: levels or self.levels]
-        inputs = F.linear(state, self.state_proj.weight[: (1 + max(sets)) * self.config.dim])
+        inputs = F.linear(state, rows(self.state_proj.weight, 0, (1 + max(sets)) * self.config.dim))
         inputs = inputs.view(len(state), -1, self.config.dim).unbind(dim=1)
         x = torch.stack([inputs[s] + self.embeddings[k](tokens[:, k, None]) for k, s in enumerate(sets)])  # [K, N, dim]
         for layer in self.layers:
@@ -211,11 +216,18 @@ class DepthTransformer(nn.Module):
         """Logits [levels, N, codebook_size]; arguments as of :meth:`hidden`."""
         return self.heads(self.hidden(state, tokens, levels))
 
-    def start(self, state: Tensor) -> "DepthState":
-        """Begin the codes of one frame for each of N slots; ``state`` is [N, temporal_dim]."""
+    def start(self, state: Tensor, frame: "DepthState | None" = None) -> "DepthState":
+        """Begin the codes of one frame for each of N slots; ``state`` is [N, temporal_dim].
+
+        Args:
+            frame: what an earlier call returned, to be used again; None: allocate it.
+        """
         slots, heads, head_dim = len(state), self.config.heads, self.config.dim // self.config.heads
-        caches = [state.new_empty(2, slots, heads, self.levels, head_dim) for _ in self.layers]
-        return DepthState(self.state_proj(state).view(slots, -1, self.config.dim), caches)
+        inputs = self.state_proj(state).view(slots, -1, self.config.dim)
+        if frame is not None:
+            return frame.again(inputs)
+        caches = [inputs.new_empty(2, slots, heads, self.levels, head_dim) for _ in self.layers]
+        return DepthState(inputs, caches)
 
     def step(self, frame: "DepthState", level: int, previous: Tensor) -> Tensor:
         """Logits [N, codebook_size] of one level, from the token before it, int64 [N]; levels in order from 0."""
@@ -249,9 +261,9 @@ class CodeHeads(nn.Module):
         """Logits [levels, N, codebook_size]; ``tokens`` are not looked at."""
         return self.heads(self.hidden(state, tokens, levels))
 
-    def start(self, state: Tensor) -> "DepthState":
-        """Begin the codes of one frame for each of N slots; ``state`` is [N, temporal_dim]."""
-        return DepthState(state[:, None], [])
+    def start(self, state: Tensor, frame: "DepthState | None" = None) -> "DepthState":
+        """Begin the codes of one frame; arguments as of :meth:`DepthTransformer.start`."""
+        return DepthState(state[:, None], []) if frame is None else frame.again(state[:, None])
 
     def step(self, frame: "DepthState", level: int, previous: Tensor) -> Tensor:
         """Logits [N, codebook_size] of one level."""
@@ -269,3 +281,8 @@ class DepthState:
 
     inputs: Tensor
     caches: list[Tensor]
+
+    def again(self, inputs: Tensor) -> "DepthState":
+        """The same memory for another frame: levels write their keys and values before they are read."""
+        self.inputs.copy_(inputs)
+        return self

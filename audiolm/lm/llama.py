@@ -1,4 +1,4 @@
-"""Text LMs of transformers that are shaped as ours: Llama, Mistral, Qwen2/3 without biases and norms of their own, Helium.
+"""Text LMs of transformers that are shaped as ours: Llama, Helium, Mistral, Qwen2 and 3 without what those add.
 
 Such a folder holds ``config.json`` and ``model.safetensors``, or several files with ``model.safetensors.index.json``.
 Nothing of transformers is imported. Differences of layout:
@@ -112,8 +112,8 @@ def write_llama(backbone: Backbone, folder: str | Path, positions: int) -> None:
     if wrong:
         key, value = next(iter(wrong.items()))
         raise AudiolmError(
-            f"temporal.{key} is {value}: no Llama of transformers is so, expected {fixed.get(key, 'a number')}; keep the "
-            "model in our own layout"
+            f"temporal.{key} is {value}: no Llama of transformers is so, expected {fixed.get(key, 'a number')}; keep "
+            "the model in our own layout"
         )
     kind = "llama" if config.context is None else "mistral"
     vocab = backbone.text_head.out_features

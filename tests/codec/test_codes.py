@@ -65,7 +65,7 @@ def test_speakers_as_the_other_hears_them(experiment, work):
     data = DataDir.read(audio)
     data.reco2file_and_channel = {"a": ("ab", "A"), "b": ("ab", "B"), "c": ("c", "A")}
     data.write(audio)
-    for kind, options in (("codes", []), ("heard", ["--heard", "3"])):
+    for options in ([], ["--heard", "3"]):
         assert main(["codes", "--dir", str(work), "--sets", "dev", "--codec", str(path), *options]) == 0
     plain, heard = (TokenReader(work / "dump/dev" / kind, kind, checksum(path)) for kind in ("codes", "heard"))
     assert heard.keys() == ["a", "b"]  # nobody hears c

@@ -1,4 +1,4 @@
-"""Texts that a text LM goes on with: greedy ones are what teacher forcing would choose, whatever else is in the batch."""
+"""Texts that a text LM goes on with: greedy ones are those of teacher forcing, whatever else is in the batch."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""Llama-shaped models of transformers, random weights: the same logits here and there, both ways; the others refused."""
+"""Llama-shaped models of transformers, random weights: the same logits here and there; the others are refused."""
 
 import json
 
@@ -168,8 +168,8 @@ def test_training_starts_from_one_of_the_same_shape(folder):
         system.backbone.tokenizer.claim("other", "tokenizer")
     wrong = Backbone(400, TransformerConfig(dim=32, layers=3, heads=4, kv_heads=2, ffn_dim=48, rope_base=5e3))
     message = (
-        r"model.temporal.layers is 3, there 2; model.temporal.norm_eps is 1e-08, there 0.001; model.temporal.rope_base is "
-        r"5000.0, there 10000.0; model.text_vocab is 400, there 300; set these keys"
+        r"model.temporal.layers is 3, there 2; model.temporal.norm_eps is 1e-08, there 0.001; "
+        r"model.temporal.rope_base is 5000.0, there 10000.0; model.text_vocab is 400, there 300; set these keys"
     )
     with pytest.raises(AudiolmError, match=message):
         read_init(folder, wrong, "model.temporal")

@@ -122,7 +122,8 @@ def run_config(dump, vocab, path, **trainer):
         "system": "textlm", "text_vocab": vocab, "corpus": "documents", "tokens": 6, "train": str(dump / "train"),
         "valid": str(dump / "dev"), "tokenizer": str(dump / "tokenizer"),
         "temporal": {"dim": 16, "layers": 1, "heads": 2, "ffn_dim": 24, "dropout": 0.1},
-        "trainer": {"max_steps": 6, "batch_size": 4, "precision": "fp32", "accelerator": "cpu", "min_free_disk": 0, **trainer},
+        "trainer": {"max_steps": 6, "batch_size": 4, "precision": "fp32", "accelerator": "cpu",
+                    "min_free_disk": 0, **trainer},
     }  # fmt: skip
     write_yaml(path, settings)
     return read_config([path])

@@ -44,5 +44,9 @@ for i in "${!names[@]}"; do
   mv "$data/.text.tmp" "$data/text"
   echo "${names[i]}: $(wc -l <"$data/text") chapters, $(wc -w <"$data/text") words"
 done
-rm -f "$dir/data/${names[0]}/lm.txt.gz"
-if [[ -n $lm_corpus ]]; then ln -s "$(realpath "$lm_corpus")" "$dir/data/${names[0]}/lm.txt.gz"; fi
+rm -f "$dir/data/${names[0]}"/lm.txt*
+if [[ -n $lm_corpus ]]; then
+  suffix=
+  if [[ $lm_corpus == *.gz ]]; then suffix=.gz; fi
+  ln -s "$(realpath "$lm_corpus")" "$dir/data/${names[0]}/lm.txt$suffix"
+fi

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034
-# The sizes of Moshi's paper (conf/paper/*.yaml say what each takes): 8 GPUs of 80 GB
-# (computed; nothing of this size has been trained, and of the codec some steps).
+# The sizes of Moshi's paper (conf/paper/*.yaml say what each takes): 8 GPUs of 80 GB (computed; nothing of this size has
+# been trained, and of the codec some steps).
 fs=24000
 ngpu=8
 recognizer_config=conf/paper/recognizer.yaml
