@@ -9,6 +9,7 @@ from toy_training import same_weights, train_moshi
 from audiolm.train.checkpoint import Checkpoints
 from tests.models.conftest import write_dump
 
+pytestmark = pytest.mark.slow
 TEXT = {"data.text": "{share: 0.4, tokens: 8}", "optimizers.text": "{lr: 1.0e-3, eps: 1.0e-5}"}
 LORA = {"lora": "{rank: 4, train: ['*embedding*']}"}
 
@@ -26,13 +27,13 @@ def same_losses(one, two) -> None:
             assert a[name] == pytest.approx(b[name], rel=1e-4, abs=1e-4), (a["step"], name)
 
 
-@pytest.mark.parametrize("strategy", [pytest.param("ddp", marks=pytest.mark.slow), "fsdp"])
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 @pytest.mark.parametrize(
     "keys",
     [
-        pytest.param({}, marks=pytest.mark.slow, id="audio"),
+        pytest.param({}, id="audio"),
         pytest.param({**TEXT, "trainer.activation_checkpointing": True}, id="text"),
-        pytest.param(LORA, marks=pytest.mark.slow, id="lora"),
+        pytest.param(LORA, id="lora"),
     ],
 )
 def test_two_processes_equal_one(tmp_path, train_on_two, strategy, keys):
@@ -43,7 +44,6 @@ def test_two_processes_equal_one(tmp_path, train_on_two, strategy, keys):
     same_weights(tmp_path / "one", tmp_path / "two")
 
 
-@pytest.mark.slow
 def test_shards_resume_on_another_number_of_processes(tmp_path, train_on_two):
     write_dump(tmp_path)
     keys = {**TEXT, "trainer.ema_decay": 0.9}
@@ -68,7 +68,6 @@ def test_shards_resume_on_another_number_of_processes(tmp_path, train_on_two):
             assert {key: tensor.shape for key, tensor in one.items()} == {k: t.shape for k, t in two.items()}
 
 
-@pytest.mark.slow
 def test_shards_in_bf16_are_near(tmp_path, train_on_two):
     write_dump(tmp_path)
     keys = {"trainer.precision": "bf16", "trainer.accumulate": 2}
@@ -79,15 +78,3 @@ def test_shards_in_bf16_are_near(tmp_path, train_on_two):
             assert a["loss/main"] == pytest.approx(b["loss/main"], rel=0.02)
     state = Checkpoints(tmp_path / "two").read(20, "system")
     assert state["model.backbone.text_head.weight"].dtype == torch.float32
-
-
-def test_what_cannot_be_sharded_is_refused(tmp_path):
-    from toy_training import toy_run
-
-    from audiolm.errors import AudiolmError
-    from audiolm.train.registry import system_class
-    from audiolm.train.shard import check_shardable
-
-    run = toy_run("Line")
-    with pytest.raises(AudiolmError, match="Line names no blocks to shard .fsdp.; use ddp"):
-        check_shardable(run, system_class(run.system)(run.config))
