@@ -34,7 +34,7 @@ class _HeadLosses(torch.autograd.Function):
         device, vocab = states.device.type, heads.shape[2]
         kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else heads.dtype
         is_target = (targets >= 0) & (targets < vocab)
-        weights = torch.where(is_target, weights, 0.0)
+        weights = torch.where(is_target, weights.float(), 0.0)
         targets = torch.where(is_target, targets, 0)
         sums = torch.zeros(len(states), device=states.device)
         grad_states = torch.empty_like(states) if learn and ctx.needs_input_grad[0] else None

@@ -81,7 +81,7 @@ def test_bfloat16_products_under_autocast(chunks):
         assert one.dtype == torch.float32
         torch.testing.assert_close(one, other, atol=0.05, rtol=0.02)
     low = [y.detach().bfloat16().requires_grad_() for y in (states, heads)]
-    head_losses(*low, targets, weights).sum().backward()
+    head_losses(*low, targets, weights.bfloat16()).sum().backward()
     assert [y.grad.dtype for y in low] == [torch.bfloat16] * 2
 
 

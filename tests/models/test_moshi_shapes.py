@@ -72,6 +72,22 @@ def test_shapes_refused(options, message):
         model_config(**options)
 
 
+def test_shapes_from_options():
+    window = [("data.mix.dialogue.weight", "1")]
+    pattern = [("model.tasks.dialogue.delays", "[0, 1, 2, 3, 4, 5, 6, 7]")]
+    heads = read_config([PAPER / "lm.yaml"], [*window, *pattern, ("model.depth", "null")]).config.model
+    assert heads.depth is None and heads.delays("dialogue") == [0, *range(8), *range(8)]
+    depth = [("model.depth.schedule", "[0, 1, 2, 3, 3, 3, 3, 3]"), ("model.depth.low_rank", "128")]
+    shared = read_config([PAPER / "lm.yaml"], [*window, *depth]).config.model
+    levels, dim = 4, 1024
+    expected = levels * 4096 * dim + 6 * (levels * (4 * dim * dim + 3 * dim * 2816) + 2 * dim) + 8 * dim * 2048
+    expected += (32002 + 7 * 2050) * 128 + 8 * 128 * dim  # tables, and the matrices that widen them
+    assert count(shared)["depth"] == expected
+    assert count(heads)["depth"] == 8 * 4096 * 2048
+    with pytest.raises(AudiolmError, match="a schedule of 2 levels, the model predicts 8 codes"):
+        read_config([PAPER / "lm.yaml"], [*window, ("model.depth.schedule", "[0, 1]")])
+
+
 def test_delays_longer_than_the_window_are_refused():
     data = DataConfig(frames=8, mix={"dialogue": MixConfig()})
     tasks = {"dialogue": TaskConfig(-6, delays=[0, 1, 2])}
