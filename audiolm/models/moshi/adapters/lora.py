@@ -1,0 +1,59 @@
+"""Low-rank updates of the moshi package's linear layers (``lora.safetensors`` of moshi-finetune), added to the weights."""
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from audiolm.codec.adapters.rules import Tensors
+from audiolm.errors import AudiolmError
+
+DOWN, UP = ".lora_A.weight", ".lora_B.weight"
+# Attention's matrices, one a set of weights, are stored below each other: see `audiolm.models.moshi.adapters.moshi_package`.
+STACKED = re.compile(r"(.+\.self_attn\.(?:in|out)_proj)s\.(\d+)")
+
+
+def merge_lora(state: Tensors, lora: Mapping[str, Tensor], scaling: float) -> None:
+    """Add ``scaling · B · A`` to the matrices of ``state``, in place (Hu et al. 2021); whole tensors replace theirs.
+
+    Args:
+        state: the model's tensors, attention's matrices stacked.
+        lora: the file's: ``<layer>.lora_A.weight`` [rank, inputs] and ``<layer>.lora_B.weight`` [outputs, rank] of
+            linear layers; where embeddings were trained too, ``<embedding>.weight``.
+
+    Raises:
+        AudiolmError: half a pair, or a layer that the model does not have, or has in another shape.
+    """
+    for name, tensor in lora.items():
+        if name.endswith(UP):
+            continue
+        layer = name.removesuffix(DOWN)
+        if layer == name:
+            rows = _rows(state, name, len(tensor))
+            _check(name, tensor.shape, rows.shape)
+            rows.copy_(tensor)
+            continue
+        if (up := lora.get(layer + UP)) is None:
+            raise AudiolmError(f"LoRA weights lack '{layer}{UP}', which goes with '{name}'; get them again")
+        rows = _rows(state, f"{layer}.weight", len(up))
+        _check(name, (len(up), tensor.shape[1]), rows.shape)
+        rows.addmm_(up, tensor, alpha=scaling)
+
+
+def _rows(state: Tensors, name: str, count: int) -> Tensor:
+    """The ``count`` rows of the model's matrices that belong to a layer's weight."""
+    layer, first = name.removesuffix(".weight"), 0
+    if stacked := STACKED.fullmatch(layer):
+        layer, first = stacked[1], int(stacked[2]) * count
+    for found in (f"{layer}.weight", f"{layer}_weight"):
+        if found in state:
+            return state[found][first : first + count]
+    raise AudiolmError(f"LoRA weights are of '{layer}', which the model does not have; name the model they were made of")
+
+
+def _check(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if tuple(found) != tuple(expected):
+        raise AudiolmError(
+            f"LoRA weights '{name}' are of a layer {list(found)}, the model's is {list(expected)}; name the model they "
+            "were made of"
+        )
