@@ -23,6 +23,7 @@ VERBS = {
     "align": "find the words and their times",
     "tokenizer": "train the text tokenizer",
     "text": "write PAD/EPAD text streams at the codec's frame rate",
+    "tokens": "pack documents of text as token ids, for a text LM",
     "train": "train a recogniser, codec, text LM or audio LM from a config",
     "curve": "make the reference curve that later trainings are compared with",
     "codes": "turn audio into codec tokens",

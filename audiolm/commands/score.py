@@ -9,6 +9,8 @@ Metrics:
   lm          loss of each stream against its unigram
   asr         word errors and word times of streaming recognition
   tts         word errors of generated speech
+  textlm      perplexity of a text LM on documents, by token, word and byte, and continuations to read; only where it is
+              named
 """
 
 import argparse
@@ -25,8 +27,9 @@ METRICS: dict[str, tuple[str, ...]] = {
     "lm": ("lm",),
     "asr": ("lm",),
     "tts": ("lm", "codec"),
+    "textlm": ("textlm",),
 }
-NAMED_ONLY = ("abx",)  # it needs transcripts in English, or --items
+NAMED_ONLY = ("abx", "textlm")  # they need transcripts in English, or --items; packed documents
 HEARING = {"recognizer", "codec", "tts"}  # those in which --asr hears words
 
 
@@ -43,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recognizer", type=Path, help="experiment of the CTC recogniser")
     parser.add_argument("--codec", type=Path, help="experiment of the codec")
     parser.add_argument("--lm", type=Path, help="experiment of the dialogue LM")
+    parser.add_argument("--textlm", type=Path, help="experiment of the text LM")
     parser.add_argument(
         "--asr",
         nargs="*",
@@ -80,7 +84,12 @@ def run(args: argparse.Namespace) -> None:
     from audiolm.score.recipe import Recipe
 
     recipe = Recipe(args.dir, args.set, args.train_set, args.recognizer, args.codec, args.lm, args.asr)
-    options = {"annotation": (args.diarizer, args.aligner), "codec": (args.measures,), "abx": (args.items,)}
+    options = {
+        "annotation": (args.diarizer, args.aligner),
+        "codec": (args.measures,),
+        "abx": (args.items,),
+        "textlm": (args.textlm,),
+    }
     written = 0
     for metric in progress(args.metrics, total=len(args.metrics), desc="score"):
         written += getattr(recipe, metric)(*options.get(metric, ()))

@@ -3,6 +3,7 @@
   audiolm simulate scripts   the grammar's dialogues as JSON lines, data/local/scripts/<set>.jsonl
   audiolm simulate speak     their audio, an array job
   audiolm simulate tables    data/<set>, from what the jobs wrote
+  audiolm simulate text      data/<set>/text, a dialogue a line, unspoken: for a text LM
 
 Scripts of your own (see audiolm/simulate/script.py) in data/local/scripts go through `speak` and `tables` alike.
 """
@@ -22,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     scripts = step.add_parser("scripts", help="write the dialogue scripts", allow_abbrev=False)
     speak = step.add_parser("speak", help="speak them", allow_abbrev=False)
     tables = step.add_parser("tables", help="write the data directories", allow_abbrev=False)
-    for each in (scripts, speak, tables):
+    text = step.add_parser("text", help="write the dialogues as text", allow_abbrev=False)
+    for each in (scripts, speak, tables, text):
         each.add_argument("--dir", type=Path, required=True, help="the recipe's work directory; holds data/")
     scripts.add_argument("--hours", type=float, default=6.0, help="length of train (default: %(default)s)")
     scripts.add_argument("--eval_minutes", type=float, default=8.0, help="of dev and of test (default: %(default)s)")
@@ -36,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for each in (scripts, speak):
         each.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
-    for each in (speak, tables):
+    for each in (speak, tables, text):
         each.add_argument("--sets", nargs="+", default=list(SPLITS), help="which scripts (default: train dev test)")
     speak.add_argument(
         "--voices", default="espeak", help="who speaks: espeak, or module:function (default: %(default)s)"
@@ -47,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    {"scripts": _scripts, "speak": _speak, "tables": _tables}[args.step](args)
+    {"scripts": _scripts, "speak": _speak, "tables": _tables, "text": _text}[args.step](args)
 
 
 def _scripts(args: argparse.Namespace) -> None:
@@ -101,6 +103,16 @@ def _tables(args: argparse.Namespace) -> None:
         hours = sum(data.reco2dur.values()) / 2 / 3600
         print(f"{name}: {len(scripts)} dialogues, {len(rejected)} rejected, {hours:.2f} h, {len(data.ctm)} words")
         check_rejected([Count("dialogues", len(scripts), len(rejected))], MAX_REJECTED, args.dir / "data" / name)
+
+
+def _text(args: argparse.Namespace) -> None:
+    from audiolm.data.files import write_lines
+    from audiolm.simulate.script import as_text, read_scripts
+
+    for name in args.sets:
+        scripts = sorted(read_scripts(_script_file(args.dir, name)), key=lambda script: script.id)
+        write_lines(args.dir / "data" / name / "text", (f"{script.id} {as_text(script)}" for script in scripts))
+        print(f"{name}: {len(scripts)} dialogues")
 
 
 def _script_file(dir: Path, name: str) -> Path:

@@ -1,39 +1,79 @@
-"""Train the text tokenizer (SentencePiece unigram with byte fallback) on transcripts, and save it into --out."""
+"""Train the text tokenizer (SentencePiece unigram with byte fallback) on text, or take a released one, into --out.
+
+  audiolm tokenizer --text data/train/text --out exp/tokenizer                       of transcripts
+  audiolm tokenizer --text books/*.txt.gz --vocab_size 32000 --out exp/tokenizer     of plain text, as Helium's
+  audiolm tokenizer --take tokenizer_spm_32k_3.model --out exp/tokenizer             Moshi's, as it is
+  audiolm tokenizer --take kyutai/moshika-pytorch-bf16 --out exp/tokenizer           the one of a released LM
+
+Its ids are EPAD 0, BOS 1, EOS 2, PAD 3, then bytes and pieces; numbers are split into digits.
+"""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
+
+from audiolm.errors import AudiolmError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     parser.add_argument(
-        "--text", type=Path, nargs="+", required=True, help="Kaldi text files; a file named ctm gives its words"
+        "--text",
+        type=Path,
+        nargs="+",
+        help="Kaldi text files; a file named ctm gives its words; .txt and .txt.gz are plain UTF-8 text",
+    )
+    parser.add_argument(
+        "--take", metavar="NAME", help="a SentencePiece .model file, or the folder or hub id of an LM that has one"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write tokenizer.model into")
     parser.add_argument(
         "--vocab_size", type=int, default=4000, help="largest number of ids, 4 special ones and 256 bytes among them"
     )
+    parser.add_argument(
+        "--character_coverage",
+        type=float,
+        default=1.0,
+        help="share of all characters that get a piece each; rarer ones are spelt by bytes (web text: 0.9995)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train, save and say how many words became one piece."""
-    from audiolm.data.tables import read_ctm, read_table
-    from audiolm.errors import AudiolmError
+    """Train or take one, save it and say what it is."""
+    if (args.text is None) == (args.take is None):
+        raise AudiolmError("give --text to learn from, or --take to name a tokenizer that is there: one of the two")
+    if args.take is not None:
+        from audiolm.lm.load import find_tokenizer
+
+        tokenizer = find_tokenizer(args.take)
+        tokenizer.save(args.out)
+        print(f"{args.out}: {tokenizer.vocab_size} ids, as in {args.take}")
+        return
     from audiolm.text.tokenizer import train_tokenizer
 
-    texts = []
-    for path in args.text:
+    words: set[str] = set()
+    tokenizer = train_tokenizer(_texts(args.text, words), args.vocab_size, args.character_coverage)
+    tokenizer.save(args.out)
+    whole = sum(len(tokenizer.encode_word(word)) == 1 for word in words)
+    print(f"{args.out}: {tokenizer.vocab_size} ids; {whole} of {len(words)} words are one piece each")
+
+
+def _texts(paths: list[Path], words: set[str]) -> Iterator[str]:
+    """The texts of the files; adds their distinct words to ``words``."""
+    from audiolm.data.documents import read_documents
+    from audiolm.data.tables import read_ctm
+    from audiolm.text.normalize import tidy
+
+    for path in paths:
         if not path.is_file():
             raise AudiolmError(
                 f"no {path} to learn from: the set has no transcripts; 'audiolm align --backend whisper' finds words "
                 "without, in a ctm that --text takes"
             )
         if path.name == "ctm":
-            texts += [word.word for word in read_ctm(path)]
+            texts = (word.word for word in read_ctm(path))
         else:
-            texts += [transcript for _, _, transcript in read_table(path, "<utterance> <transcript>")]
-    tokenizer = train_tokenizer(texts, args.vocab_size)
-    tokenizer.save(args.out)
-    words = {word for text in texts for word in text.split()}
-    whole = sum(len(tokenizer.encode_word(word)) == 1 for word in words)
-    print(f"{args.out}: {tokenizer.vocab_size} ids; {whole} of {len(words)} words are one piece each")
+            texts = (text for _, text in read_documents(path))
+        for text in texts:
+            words.update(tidy(text).split())
+            yield text

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from audiolm.data import recordings, tokens
 from audiolm.data.datadir import DataDir
+from audiolm.data.documents import Counts
 from audiolm.data.duplicates import read_frequent, write_frequent
 from audiolm.data.files import remove_others, write_lines
 from audiolm.data.readers import read_reco2file_and_channel, read_wav_scp
@@ -31,7 +32,7 @@ from audiolm.errors import AudiolmError
 
 TABLES = {"diarize": ("rttm", iter_rttm, TURN_ORDER), "align": ("ctm", iter_ctm, WORD_ORDER)}
 ARCHIVES = ("text", "codes")
-KINDS = ("audio", *TABLES, *ARCHIVES)
+KINDS = ("audio", *TABLES, *ARCHIVES, "tokens")
 
 
 def join(work: Path, name: str, kind: str, num_jobs: int) -> list[Count]:
@@ -51,6 +52,8 @@ def join(work: Path, name: str, kind: str, num_jobs: int) -> list[Count]:
     directory = folder(work, name, kind)
     if kind == "audio":
         return recordings.finish(DataDir.read(work / "data" / name, allow_pipes=True), directory, num_jobs)
+    if kind == "tokens":
+        return [_join_tokens(directory, num_jobs)]
     audio = directory.parent / "audio"
     data = _recordings(recordings.recorded(directory.parent) if kind == "diarize" else audio)
     rejected = [item for part in _parts(directory, "rejected.{}.tsv", num_jobs) for item in rejections(part)]
@@ -126,6 +129,24 @@ def folder(work: Path, name: str, kind: str) -> Path:
     """Where a set's results of one kind are."""
     dump = work / "dump" / name
     return recordings.recorded(dump) if kind == "audio" else dump / kind
+
+
+def _join_tokens(directory: Path, num_jobs: int) -> Count:
+    """Join the packed texts of a set, ``documents.json`` with their numbers among them."""
+    counts = [Counts.read(part) for part in _parts(directory, "documents.{}.json", num_jobs)]
+    rejected = [item for part in _parts(directory, "rejected.{}.tsv", num_jobs) for item in rejections(part)]
+    total = sum(counts, Counts())
+    if {count.inputs for count in counts} != {total.documents + len(rejected)}:
+        raise AudiolmError(
+            f"{directory}: {total.documents} documents written and {len(rejected)} rejected, of "
+            f"{' or '.join(str(n) for n in sorted({count.inputs for count in counts}))}; the text changed between jobs: "
+            "run the stage again"
+        )
+    if total.documents:
+        tokens.merge(directory, "tokens", num_jobs)
+    total.write(directory / "documents.json")
+    write_rejected(directory / "rejected.tsv", sorted(rejected))
+    return Count("documents", total.inputs, len(rejected))
 
 
 def _join_streams(directory: Path, mix: DataDir, num_jobs: int) -> DataDir:

@@ -37,7 +37,7 @@ class Meta:
     """What the tokens of an archive are.
 
     Attributes:
-        frame_rate: frames a second.
+        frame_rate: frames a second; 0 for packed text, which has no time.
         vocab_sizes: of every stream (column), number of different tokens.
         source: checksum of the codec or tokenizer that made them.
     """

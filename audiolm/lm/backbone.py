@@ -19,7 +19,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.text_embedding = StreamEmbedding([text_vocab], config.dim)
         self.transformer = Transformer(config)
-        self.norm = make_norm(config.norm, config.dim)
+        self.norm = make_norm(config.norm, config.dim, config.norm_eps)
         self.text_head = nn.Linear(config.dim, text_vocab, bias=False)
         init_linear(self.text_head)
         self.tokenizer = Stamp()
@@ -31,3 +31,7 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor, cache: TransformerCache | None = None) -> Tensor:
         """Summed embeddings [B, T, dim] -> normalised states [B, T, dim] from which frame t's tokens are predicted."""
         return self.norm(self.transformer(x, cache))
+
+    def text_logits(self, tokens: Tensor, cache: TransformerCache | None = None) -> Tensor:
+        """As a text LM: int64 [B, T] -> logits of each next token, [B, T, vocabulary]."""
+        return self.text_head(self(self.embed_text(tokens), cache))

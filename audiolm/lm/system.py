@@ -2,24 +2,26 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import log
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from audiolm.data.datadir import DataDir
-from audiolm.data.tokens import TokenReader, read_meta
-from audiolm.errors import AudiolmError
+from audiolm.data.tokens import read_meta
 from audiolm.lm.backbone import Backbone
+from audiolm.lm.dialogues import Dialogues, dialogue_pieces
+from audiolm.lm.documents import ABSENT, Documents, document_windows
+from audiolm.lm.load import read_init
 from audiolm.nn.transformer import TransformerConfig
-from audiolm.streams.text import dialogue_text
+from audiolm.text.tokenizer import BOS, Tokenizer
 from audiolm.train.config import OptimizerConfig
-from audiolm.train.randomness import Key
-from audiolm.train.system import Examples, System, check_same_tensors
+from audiolm.train.system import Examples, System, check_same_tensors, decay_matrices
 
-ABSENT = -1  # beyond the end of a short text: no input and no loss
+ARCHIVES = {"dialogues": "text", "documents": "tokens"}
 
 
 @dataclass
@@ -29,68 +31,24 @@ class TextLMConfig:
     Attributes:
         text_vocab: ids of the text tokenizer, or more.
         temporal: shape of the transformer.
-        train, valid: sets' directories (``dump/<set>``), with the archive ``text`` and the data directory ``audio``.
-        tokens: length of a training sequence.
+        corpus: ``dialogues``: the words of both speakers in order of time, from ``text``, the archive of PAD/EPAD
+            streams; ``documents``: any text, from ``tokens``, the archive of packed documents.
+        train, valid: sets' directories (``dump/<set>``), which hold the archive, and for dialogues the data directory
+            ``audio``.
+        tokens: length of a training sequence (Helium: 4096).
+        valid_windows: of documents, the number of sequences to validate on, spread over the validation set; 0 = all.
+        tokenizer: folder of the tokenizer. Validation on documents is then also told by word and by byte, and a copy
+            goes with the weights.
     """
 
     text_vocab: int
     temporal: TransformerConfig = field(default_factory=TransformerConfig)
+    corpus: Literal["dialogues", "documents"] = "dialogues"
     train: str = "dump/train"
     valid: str = "dump/dev"
     tokens: int = 128
-
-
-class Texts(Examples):
-    """Each conversation's words in order of time, from one speaker's side; long ones are cut at random."""
-
-    def __init__(self, directory: str | Path, config: TextLMConfig):
-        self.config = config
-        self.texts, self.tokenizer = read_texts(directory, config.text_vocab)
-
-    def __call__(self, key: Key) -> dict[str, np.ndarray]:
-        """``tokens`` int64 [1 + config.tokens]: start token, text, then absent."""
-        text = self.texts[key.item(len(self.texts))]
-        start = key.rng("crop").integers(max(0, len(text) - self.config.tokens) + 1)
-        return {"tokens": text_example(text[start : start + self.config.tokens], self.config)}
-
-
-def text_example(text: np.ndarray, config: TextLMConfig) -> np.ndarray:
-    """At most ``config.tokens`` tokens -> int64 [1 + config.tokens]."""
-    example = np.full(1 + config.tokens, ABSENT, dtype=np.int64)
-    example[0] = config.text_vocab
-    example[1 : 1 + len(text)] = text
-    return example
-
-
-def read_texts(directory: str | Path, text_vocab: int) -> tuple[list[np.ndarray], str]:
-    """Every recording's conversation as its speaker lives it (:func:`audiolm.streams.text.dialogue_text`).
-
-    Returns:
-        int64 [length] each, and the checksum of the tokenizer.
-
-    Raises:
-        AudiolmError: the archive is of another vocabulary, or holds no word.
-    """
-    directory = Path(directory)
-    reader = TokenReader(directory / "text", "text")
-    if reader.meta.vocab_sizes[0] > text_vocab:
-        raise AudiolmError(
-            f"{reader.directory}: {reader.meta.vocab_sizes[0]} ids, text_vocab is {text_vocab}; raise it"
-        )
-    datadir = DataDir.read(directory / "audio")
-    files: dict[str, list[str]] = {}
-    for key in reader.keys():
-        files.setdefault(datadir.file_and_channel(key)[0], []).append(key)
-    streams = {key: reader.read(key)[:, 0] for key in reader.keys()}
-    texts = [
-        dialogue_text(streams[key], [streams[other] for other in keys if other != key])
-        for keys in files.values()
-        for key in keys
-    ]
-    texts = [text for text in texts if len(text)]
-    if not texts:
-        raise AudiolmError(f"{reader.directory}: no word in {len(reader)} recordings; a text LM needs some")
-    return texts, reader.meta.source
+    valid_windows: int = 0
+    tokenizer: str | None = None
 
 
 class TextLMSystem(System):
@@ -102,12 +60,29 @@ class TextLMSystem(System):
     def __init__(self, config: TextLMConfig):
         super().__init__(config)
         self.backbone = Backbone(config.text_vocab, config.temporal)
+        self.spelling = None if config.tokenizer is None else Tokenizer.load(config.tokenizer)
+        if self.spelling is not None:
+            lengths = self.spelling.byte_lengths()
+            starts = [self.spelling.starts_word(id) for id in range(len(lengths))]
+            beyond = config.text_vocab - len(lengths)  # ids that the tokenizer does not use
+            self.register_buffer("piece_bytes", torch.tensor(lengths + [0] * beyond), persistent=False)
+            self.register_buffer("piece_starts_word", torch.tensor(starts + [False] * beyond), persistent=False)
 
-    def examples(self) -> Texts:
-        texts = Texts(self.config.train, self.config)
-        for tokenizer in (texts.tokenizer, read_meta(Path(self.config.valid) / "text", "text").source):
-            self.backbone.tokenizer.claim(tokenizer, "tokenizer")
-        return texts
+    def parameter_groups(self) -> dict[str, list[dict[str, Any]]]:
+        backbone = self.backbone
+        groups = decay_matrices(backbone.transformer, hidden=True)
+        return {"main": groups + decay_matrices(backbone.norm, backbone.text_embedding, backbone.text_head)}
+
+    def examples(self) -> Examples:
+        config, kind = self.config, ARCHIVES[self.config.corpus]
+        sources = [read_meta(Path(directory) / kind, kind).source for directory in (config.train, config.valid)]
+        for source in ([] if self.spelling is None else [self.spelling.checksum]) + sources:
+            self.backbone.tokenizer.claim(source, "tokenizer")
+        if self.spelling is not None and self.exp_dir is not None and _is_first_rank():
+            self.spelling.save(self.exp_dir)
+        if config.corpus == "dialogues":
+            return Dialogues(config.train, config.text_vocab, config.tokens)
+        return Documents(config.train, config.text_vocab, config.tokens)
 
     def losses(self, batch: dict[str, Tensor], step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Cross entropy in nats a token; ``tokens`` is int64 [B, 1 + T]."""
@@ -117,25 +92,45 @@ class TextLMSystem(System):
 
     def validation_batches(self) -> Iterable[dict[str, Tensor]]:
         """The validation texts, whole, in pieces of ``config.tokens``."""
-        if not hasattr(self, "_validation"):
-            size = self.config.tokens
-            self._validation = [
-                text_example(text[start : start + size], self.config)
-                for text in read_texts(self.config.valid, self.config.text_vocab)[0]
-                for start in range(0, len(text), size)
-            ]
-        for start in range(0, len(self._validation), 32):
-            yield {"tokens": torch.from_numpy(np.stack(self._validation[start : start + 32]))}
+        config = self.config
+        if config.corpus == "dialogues":
+            if not hasattr(self, "_validation"):
+                self._validation = dialogue_pieces(config.valid, config.text_vocab, config.tokens)
+            windows = iter(self._validation)
+        else:
+            windows = document_windows(config.valid, config.text_vocab, config.tokens, config.valid_windows)
+        size = max(1, 4096 // config.tokens)
+        while batch := [window for _, window in zip(range(size), windows, strict=False)]:
+            yield {"tokens": torch.from_numpy(np.stack(batch))}
 
     def validate(self, batch: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+        """``loss``: nats a token; of documents also ``nats_per_word`` and ``bits_per_byte``, their ends counted as both
+        (as SRILM's ppl counts the ends of sentences)."""
         losses, is_target = self._token_losses(batch["tokens"])
-        return {"loss": (losses.sum(), is_target.sum())}
+        metrics = {"loss": (losses.sum(), is_target.sum())}
+        if self.config.corpus == "documents" and self.spelling is not None:
+            targets = batch["tokens"][:, 1:][is_target]
+            words, lengths = self.piece_starts_word[targets].sum(), self.piece_bytes[targets].sum()
+            ends = (self.piece_bytes[targets] == 0).sum()
+            metrics["nats_per_word"] = (losses.sum(), words + ends)
+            metrics["bits_per_byte"] = (losses.sum() / log(2), lengths)
+        return metrics
 
     def _token_losses(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        inputs, targets = tokens[:, :-1], tokens[:, 1:]
-        logits = self.backbone.text_head(self.backbone(self.backbone.embed_text(inputs)))
+        """Cross entropy [B, T], and which targets count: all tokens but, of documents, BOS, which is no news."""
+        targets = tokens[:, 1:]
+        if self.config.corpus == "documents":
+            targets = targets.masked_fill(targets == BOS, ABSENT)
+        logits = self.backbone.text_logits(tokens[:, :-1])
         losses = F.cross_entropy(logits.transpose(1, 2).float(), targets, ignore_index=ABSENT, reduction="none")
         return losses, targets != ABSENT
+
+    def read_init(self, name: str) -> Mapping[str, Tensor]:
+        return read_init(name, self.backbone, "temporal")
+
+
+def _is_first_rank() -> bool:
+    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
 
 
 def load_backbone(backbone: Backbone, state: Mapping[str, Tensor]) -> None:

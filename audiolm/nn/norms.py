@@ -21,6 +21,8 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps)
 
 
-def make_norm(kind: str, dim: int) -> nn.Module:
-    """``"rms"`` (Moshi's transformers) or ``"layer"`` (Mimi's bottleneck)."""
-    return RMSNorm(dim) if kind == "rms" else nn.LayerNorm(dim, eps=1e-5)
+def make_norm(kind: str, dim: int, eps: float | None = None) -> nn.Module:
+    """``"rms"`` (Moshi's transformers; eps 1e-8 by default) or ``"layer"`` (Mimi's bottleneck; 1e-5)."""
+    if kind == "rms":
+        return RMSNorm(dim, 1e-8 if eps is None else eps)
+    return nn.LayerNorm(dim, eps=1e-5 if eps is None else eps)

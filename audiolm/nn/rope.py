@@ -24,9 +24,19 @@ def rotary_table(positions: Tensor, head_dim: int, base: float) -> tuple[Tensor,
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn channel pairs (i, i + head_dim / 2) of ``x`` [B, T, heads, head_dim] by the table's angles.
 
-    Pairs are halves, not neighbours: layouts with neighbouring pairs (the ``moshi`` package) are loaded by permuting
-    the rows of the query and key projections.
+    Pairs are halves, not neighbours: layouts with neighbouring pairs (the ``moshi`` package, Helium) are loaded by
+    permuting the rows of the query and key projections (:func:`pairs_to_halves`).
     """
     first, second = x.chunk(2, dim=-1)
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
+
+def pairs_to_halves(weight: Tensor, heads: int) -> Tensor:
+    """Rows of a query or key projection [heads · head_dim, dim] whose pairs are neighbours, (2i, 2i + 1), as halves."""
+    return weight.view(heads, -1, 2, weight.shape[1]).transpose(1, 2).reshape(weight.shape)
+
+
+def halves_to_pairs(weight: Tensor, heads: int) -> Tensor:
+    """The inverse of :func:`pairs_to_halves`."""
+    return weight.view(heads, 2, -1, weight.shape[1]).transpose(1, 2).reshape(weight.shape)

@@ -27,6 +27,7 @@ class TransformerConfig:
         ffn_dim: inner width of the feed-forward block; of one half where it is gated (Moshi 7B: 11264).
         ffn: ``silu_gated`` (Moshi) or ``gelu`` (Mimi).
         norm: ``rms`` (Moshi) or ``layer`` (Mimi).
+        norm_eps: added to the mean square or the variance; None = 1e-8 for ``rms``, 1e-5 for ``layer``.
         layer_scale: initial value of the learnt scale on each residual branch (Mimi: 0.01); None = no such scale.
         causal: frames see no later frame.
         context: a frame sees itself and the ``context - 1`` frames before it; None = all before it.
@@ -41,6 +42,7 @@ class TransformerConfig:
     ffn_dim: int = 704
     ffn: Literal["silu_gated", "gelu"] = "silu_gated"
     norm: Literal["rms", "layer"] = "rms"
+    norm_eps: float | None = None
     layer_scale: float | None = None
     causal: bool = True
     context: int | None = None
@@ -67,9 +69,9 @@ class TransformerLayer(nn.Module):
     def __init__(self, config: TransformerConfig):
         super().__init__()
         self.dropout = config.dropout
-        self.norm1 = make_norm(config.norm, config.dim)
+        self.norm1 = make_norm(config.norm, config.dim, config.norm_eps)
         self.attention = Attention(config.dim, config.heads, config.kv_heads or config.heads, config.dropout)
-        self.norm2 = make_norm(config.norm, config.dim)
+        self.norm2 = make_norm(config.norm, config.dim, config.norm_eps)
         self.feedforward = FeedForward(config.dim, config.ffn_dim, gated=config.ffn == "silu_gated")
         if config.layer_scale is None:
             self.scale1 = self.scale2 = None

@@ -8,7 +8,7 @@ from string import Template
 from audiolm.data.datadir import DataDir
 from audiolm.errors import AudiolmError
 from audiolm.jobs.progress import duration
-from audiolm.report import card, codebooks, curves, listen, tables, timeline
+from audiolm.report import card, codebooks, curves, listen, tables, text_lm, timeline
 from audiolm.report.environment import environment, trainings
 from audiolm.score.results import collect
 from audiolm.text.tokenizer import Tokenizer
@@ -35,6 +35,7 @@ class Report:
         text = (work / "dump" / name / "text").is_dir()
         # A recipe that makes a codec, and perhaps the recogniser that teaches it: no language model is missing there.
         self.codec_only = "codec" in systems and systems <= {"codec", "recognizer"} and not text
+        self.text_only = systems == {"textlm"}  # a recipe that makes a text LM: there is no sound
 
     def page(self, title: str) -> str:
         """The whole page. Sections whose stages have not run are left out, and the page says which.
@@ -45,11 +46,7 @@ class Report:
         head = self.results_and_headlines()
         sections = [
             ("results", "Results", "Open a row for how its value was computed.", head[1]),
-            *self.dialogues(),
-            ("card", "The codec", card.LEAD, self.card()),
-            ("codec", "Through the codec", self.codec_lead, self.try_to(self.resynthesis, "dump/<set>/codes")),
-            *([] if self.codec_only else self.generated()),
-            ("codebooks", "Codebooks", self.codebooks_lead, self.try_to(self.codebooks, "dump/<set>/codes")),
+            *(self.of_text() if self.text_only else self.of_sound()),
             (
                 "curves",
                 "Learning curves",
@@ -76,6 +73,29 @@ class Report:
             style=(HERE / "page.css").read_text(encoding="utf-8"),
             script=(HERE / "page.js").read_text(encoding="utf-8"),
         )
+
+    def of_sound(self) -> list[tuple[str, str, str, str]]:
+        """Sections of recipes that make a codec."""
+        return [
+            *self.dialogues(),
+            ("card", "The codec", card.LEAD, self.card()),
+            ("codec", "Through the codec", self.codec_lead, self.try_to(self.resynthesis, "dump/<set>/codes")),
+            *([] if self.codec_only else self.generated()),
+            ("codebooks", "Codebooks", self.codebooks_lead, self.try_to(self.codebooks, "dump/<set>/codes")),
+        ]
+
+    def of_text(self) -> list[tuple[str, str, str, str]]:
+        """Sections of recipes that make a text LM alone."""
+        sections = []
+        for path in sorted((self.work / "exp").glob("*/config.yaml")):
+            name, dump = path.parent.name, self.work / "dump"
+            sections.append((f"card-{name}", "The text LM", text_lm.LEAD, text_lm.card(path.parent, dump)))
+            samples = path.parent / "generate/text/samples.jsonl"
+            if samples.is_file():
+                sections.append((f"text-{name}", "Continuations", *text_lm.samples(samples)))
+            else:
+                self.missing.append(str(samples.relative_to(self.work)))
+        return sections
 
     dialogue_lead = (
         "Both speakers of one conversation of the test set. Under the words, the text stream that the model learns: "
@@ -106,9 +126,10 @@ class Report:
             self.missing.append("exp/**/scores")
             return "", ""
         rows = collect(self.work)
-        return tables.headlines(rows, tables.CODEC_HEADLINES if self.codec_only else tables.HEADLINES), tables.table(
-            rows
-        )
+        which = tables.CODEC_HEADLINES if self.codec_only else tables.HEADLINES
+        if self.text_only:
+            which = tables.TEXT_HEADLINES
+        return tables.headlines(rows, which), tables.table(rows)
 
     def dialogues(self) -> list[tuple[str, str, str, str]]:
         """The section of one dialogue, of recipes that have text streams."""

@@ -23,6 +23,11 @@ CODEC_HEADLINES = (  # of a recipe that makes a codec alone
     ("codec_mel_distance", "mel distance"),
     ("codec_speaker_similarity", "speaker similarity"),
 )
+TEXT_HEADLINES = (  # of a recipe that makes a text LM alone
+    ("textlm_perplexity_word", "perplexity by word"),
+    ("textlm_perplexity_token", "perplexity by token"),
+    ("textlm_bits_per_byte", "compression"),
+)
 
 
 def headlines(rows: list[Row], which: Sequence[tuple[str, str]] = HEADLINES) -> str:

@@ -160,6 +160,13 @@ class Recipe:
         )
         return self._write(self.lm_dir, scores)
 
+    def textlm(self, experiment: Path) -> int:
+        """Perplexity of a text LM on the set's documents, and continuations to read."""
+        from audiolm.score import text_lm
+
+        text_lm.write_samples(experiment, self.dump)
+        return self._write(experiment, text_lm.score(experiment, self.work / "dump" / self.train, self.dump, self.name))
+
     def _write(self, experiment: Path, scores: Sequence[Score]) -> int:
         for score in scores:
             score.write(experiment / "scores")

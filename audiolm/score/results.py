@@ -52,6 +52,9 @@ LAYOUT: dict[str, tuple[tuple[str, str], ...]] = {
     "Language model": (
         ("lm_loss_text", "loss, text"),
         ("lm_loss_*", "loss, {}"),
+        ("textlm_perplexity_token", "text LM, perplexity by token"),
+        ("textlm_perplexity_word", "text LM, perplexity by word"),
+        ("textlm_bits_per_byte", "text LM, bits a byte"),
         ("textlm_*", "text LM, {}"),
     ),
     "Through the model": (
@@ -151,7 +154,7 @@ def number(value: float, unit: str) -> str:
     >>> number(3.14159, "%"), number(0.0123, "s"), number(12.3456, ""), number(1200.4, "bit/s")
     ('3.1 %', '0.012 s', '12.3', '1200 bit/s')
     """
-    decimals = {"%": 1, "ms": 1, "s": 3, "dB": 1, "nats": 3}.get(unit)
+    decimals = {"%": 1, "ms": 1, "s": 3, "dB": 1, "nats": 3, "bit/byte": 3}.get(unit)
     if decimals is None:
         decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 3
     return f"{value:.{decimals}f} {unit}".rstrip()

@@ -146,6 +146,11 @@ def compose_set(
     return scripts
 
 
+def as_text(script: Script) -> str:
+    """What is said, each line after its speaker: ``A: hello B: hi how are you``."""
+    return " ".join(f"{line.channel}: {line.text}" for line in script.lines)
+
+
 def write_scripts(path: Path, scripts: Iterable[Script]) -> None:
     """Write JSON lines, atomically."""
     write_lines(path, (json.dumps(record(script), ensure_ascii=False) for script in scripts))

@@ -2,6 +2,10 @@
 
 The ids 0 to 3 have a meaning of their own in text streams (Moshi, section 3.4.4). SentencePiece's id 0 is its unknown
 piece; with byte fallback nothing is unknown, which frees it for EPAD.
+
+Of Helium's tokenizer the paper tells (section 3.2.1): SentencePiece's unigram model, 32 000 elements, numbers split into
+single digits, bytes for what is no piece. It does not tell how text is normalised. Its converter in transformers
+(``HeliumConverter``) puts a space before the text and normalises nothing else; so do tokenizers trained here.
 """
 
 import io
@@ -26,6 +30,9 @@ WORD_START = "\u2581"  # SentencePiece writes the space before a word so
 class Tokenizer:
     """A SentencePiece model whose ids 0 to 3 are EPAD, BOS, EOS, PAD.
 
+    Models without a padding piece whose id 3 is the byte 0, which no text holds, are taken too (Llama 2, Mistral): there
+    PAD is that byte.
+
     Args:
         model: the serialized model.
         source: where it came from, for messages.
@@ -45,20 +52,33 @@ class Tokenizer:
             raise AudiolmError(f"{source} is not a SentencePiece model ({error})") from error
         processor = self._processor
         specials = (processor.unk_id(), processor.bos_id(), processor.eos_id(), processor.pad_id())
-        if specials != (EPAD, BOS, EOS, PAD):
+        if specials[:3] != (EPAD, BOS, EOS) or (specials[3] != PAD and processor.id_to_piece(PAD) != "<0x00>"):
             raise AudiolmError(
                 f"{source}: its unk, bos, eos, pad ids are {specials}, expected (0, 1, 2, 3); "
                 "train one with: audiolm tokenizer"
             )
         if processor.piece_to_id("<0x00>") == EPAD:
-            raise AudiolmError(f"{source} has no byte fallback, which EPAD's id 0 needs; train with --byte_fallback")
+            raise AudiolmError(
+                f"{source} has no byte fallback, which EPAD's id 0 needs; train one with: audiolm tokenizer"
+            )
         self._model = model
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Tokenizer":
-        """Read a tokenizer from its folder, or from a SentencePiece ``.model`` file."""
+        """Read a tokenizer from its folder, or from a SentencePiece ``.model`` file.
+
+        A folder may also hold one ``.model`` file of another name, as released models do (``tokenizer_spm_32k_3.model``).
+        """
         path = Path(path)
         file = path / MODEL_FILE if path.is_dir() else path
+        if path.is_dir() and not file.is_file():
+            others = sorted(path.glob("*.model"))
+            if len(others) > 1:
+                raise AudiolmError(
+                    f"{path} holds {len(others)} SentencePiece models: {', '.join(other.name for other in others[:3])}; "
+                    "name the file that is the tokenizer"
+                )
+            file = others[0] if others else file
         if not file.is_file():
             raise AudiolmError(f"no tokenizer at {file}; make one with: audiolm tokenizer --out {path}")
         return cls(file.read_bytes(), source=str(file))
@@ -112,13 +132,31 @@ class Tokenizer:
         """Whether a piece begins a word."""
         return id > PAD and self._processor.id_to_piece(int(id)).startswith(WORD_START)
 
+    def byte_lengths(self) -> list[int]:
+        """UTF-8 bytes that each id spells, the space before a word among them; the special ones spell none.
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+        Over a text's ids the sum is its length in bytes and 1: there is a space before the first word too.
+        """
+        names = [self._processor.id_to_piece(id) for id in range(self.vocab_size)]
+        lengths = [
+            1 if self._processor.is_byte(id) else len(name.replace(WORD_START, " ").encode())
+            for id, name in enumerate(names)
+        ]
+        return [0] * (PAD + 1) + lengths[PAD + 1 :]
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int, character_coverage: float = 1.0) -> Tokenizer:
     """Train on texts; the same texts in the same order give the same model.
 
     Where all distinct words fit into ``vocab_size`` beside the characters, each is one piece: SentencePiece itself
     proposes only pieces that several distinct words share, which cuts the words of a small closed vocabulary up.
     The model may have fewer pieces than asked for.
+
+    Args:
+        texts: gone through once; memory holds their distinct words.
+        vocab_size: largest number of ids.
+        character_coverage: share of all characters that get a piece each, the most frequent first; the others, such as
+            letters of other scripts in web text, are spelt by bytes.
 
     Raises:
         AudiolmError: no words, one that is too long, or too few ids for the bytes and characters.
@@ -136,6 +174,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     characters = Counter()
     for word, count in words.items():
         characters.update({character: count * word.count(character) for character in set(word)})
+    characters = _covered(characters, character_coverage)
     least = PAD + 1 + BYTES + len(characters) + 1
     if vocab_size < least:
         raise AudiolmError(
@@ -162,13 +201,26 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
             pad_id=PAD,
             byte_fallback=True,
             split_digits=True,
-            character_coverage=1.0,
+            character_coverage=character_coverage,
             normalization_rule_name="identity",
             num_threads=1,
             minloglevel=2,
             **options,
         )
     return Tokenizer(_without_paths(model.getvalue()))
+
+
+def _covered(characters: Counter, share: float) -> Counter:
+    """The most frequent characters that make up a share of all."""
+    if not 0 < share <= 1:
+        raise AudiolmError(f"--character_coverage {share:g}: expected a share above 0 and up to 1, such as 0.9995")
+    left, kept = share * characters.total(), Counter()
+    for character, count in characters.most_common():
+        if left <= 0:
+            break
+        kept[character] = count
+        left -= count
+    return kept
 
 
 def _without_paths(model: bytes) -> bytes:

@@ -248,7 +248,7 @@ class Trainer:
 
     def _init_from(self, exp_dir: str) -> None:
         try:
-            self.system.load_init(checkpoint.load_model(exp_dir))
+            self.system.load_init(self.system.read_init(exp_dir))
         except AudiolmError as error:
             raise AudiolmError(f"cannot start from {exp_dir} (--init): {error}") from error
 

@@ -147,6 +147,18 @@ class System(nn.Module):
         """Return what ``model.safetensors`` holds: by default the whole state dict."""
         return self.state_dict()
 
+    def read_init(self, name: str) -> Mapping[str, Tensor]:
+        """Return what :meth:`load_init` takes, of the experiment that ``--init`` names.
+
+        Override it where training may also start from a model of another layout.
+
+        Raises:
+            AudiolmError: there is none, or its training has not finished.
+        """
+        from audiolm.train.checkpoint import load_model
+
+        return load_model(name)
+
     def load_init(self, state: Mapping[str, Tensor]) -> None:
         """Start from the exported weights of another experiment (``--init``), strictly: same names, same shapes.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from audiolm.codec.load import load_codec
 from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.lm.load import read_init
 from audiolm.lm.system import load_backbone
 from audiolm.models.moshi.codec_init import embed_like_codec
 from audiolm.models.moshi.data import DataConfig, Recordings, Windows, stack, validation_examples
@@ -148,6 +149,9 @@ class MoshiSystem(System):
 
     def export_state(self) -> dict[str, Tensor]:
         return self.model.state_dict()
+
+    def read_init(self, name: str) -> Mapping[str, Tensor]:
+        return read_init(name, self.model.backbone, "model.temporal")
 
     def load_init(self, state: Mapping[str, Tensor]) -> None:
         """Start from an earlier phase's weights, or from a text LM's: then all but the backbone stays random."""

@@ -1,0 +1,46 @@
+"""A text LM goes on with texts, token by token, with the transformer's ring caches."""
+
+from collections.abc import Sequence
+
+import torch
+
+from audiolm.lm.backbone import Backbone
+from audiolm.lm.sampling import Sampling, sample
+from audiolm.text.tokenizer import BOS, EOS, EPAD, PAD
+
+
+@torch.no_grad()
+def continue_texts(
+    backbone: Backbone, prompts: Sequence[Sequence[int]], tokens: int, sampling: Sampling, seed: int = 0
+) -> list[list[int]]:
+    """What follows each prompt: at most ``tokens`` ids, without the EOS that ends it.
+
+    Args:
+        backbone: a text LM.
+        prompts: ids each, BOS first; of any lengths, together as one batch.
+        tokens: most of a continuation.
+        sampling: how tokens are drawn.
+        seed: of the draws.
+    """
+    device = backbone.text_head.weight.device
+    generator = torch.Generator(device).manual_seed(seed)
+    longest = max(map(len, prompts))
+    cache = backbone.transformer.make_cache(len(prompts), frames=longest + tokens)
+    given = torch.tensor([[*prompt, *[PAD] * (longest - len(prompt))] for prompt in prompts], device=device)
+    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+    never = torch.tensor([EPAD, BOS, PAD], device=device)
+    found: list[list[int]] = [[] for _ in prompts]
+    going = [True] * len(prompts)
+    token = given[:, 0]
+    for step in range(1, longest + tokens):
+        logits = backbone.text_logits(token[:, None], cache)[:, 0].index_fill(1, never, -torch.inf)
+        token = sample(logits, sampling, generator)
+        if step < longest:
+            token = torch.where(step < lengths, given[:, step], token)
+        for slot, (id, length) in enumerate(zip(token.tolist(), lengths.tolist(), strict=True)):
+            if step >= length and going[slot]:
+                going[slot] = id != EOS and len(found[slot]) < tokens
+                found[slot] += [id] if going[slot] else []
+        if not any(going):
+            break
+    return found

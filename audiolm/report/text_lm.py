@@ -1,0 +1,71 @@
+"""A text LM on the page: what it is and has read, and how it goes on with texts."""
+
+import json
+from html import escape
+from pathlib import Path
+
+from audiolm.data.documents import Counts
+from audiolm.train import config
+
+LEAD = "What it is made of, and how much text each set has."
+SAMPLES_LEAD = (
+    "The model goes on with the first words of documents of the test set, and twice from nothing. Each token is drawn "
+    "from the {top_k} likeliest at temperature {temperature:g}."
+)
+
+
+def card(exp: Path, dump: Path) -> str:
+    """Shape of the model, and a row of numbers for each set that was packed."""
+    settings = config.load(exp)[1]
+    shape = settings.temporal
+    rows = {
+        "transformer": f"{shape.layers} layers of {shape.dim} channels, {shape.heads} heads"
+        + (f", {shape.kv_heads} of keys and values" if shape.kv_heads not in (None, shape.heads) else "")
+        + f", feed-forward {shape.ffn_dim}",
+        "parameters": f"{_parameters(exp) / 1e6:.1f} M" if (exp / "model.safetensors").is_file() else "",
+        "vocabulary": f"{settings.text_vocab} ids",
+        "training sequence": f"{settings.tokens} tokens",
+    }
+    lines = "".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in rows.items() if v)
+    return f'<div class="wide"><table class="card">{lines}</table></div>{_sets(dump)}'
+
+
+def _parameters(exp: Path) -> int:
+    from safetensors import safe_open
+
+    with safe_open(exp / "model.safetensors", framework="np") as file:
+        shapes = [file.get_slice(name).get_shape() for name in file.keys()]
+    total = 0
+    for shape in shapes:
+        size = 1
+        for length in shape:
+            size *= length
+        total += size
+    return total
+
+
+def _sets(dump: Path) -> str:
+    rows = []
+    for path in sorted(dump.glob("*/tokens/documents.json")):
+        counts = Counts.read(path)
+        left_out = counts.inputs - counts.documents
+        numbers = (counts.documents, left_out, counts.words, counts.tokens, counts.bytes)
+        cells = "".join(f"<td>{number:,}</td>" for number in numbers)
+        each = f"<td>{counts.tokens / max(counts.words, 1):.2f}</td>"
+        rows.append(f"<tr><td>{escape(path.parents[1].name)}</td>{cells}{each}</tr>")
+    names = ("set", "documents", "left out", "words", "tokens", "bytes", "tokens a word")
+    head = "".join(f"<th>{name}</th>" for name in names)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def samples(path: Path) -> tuple[str, str]:
+    """(Lead, a table of prompts, what the model made of them, and how the documents go on) of ``samples.jsonl``."""
+    items = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = "".join(
+        f"<tr><td>{escape(item['prompt']) or '<i>nothing</i>'}</td><td><ins>{escape(item['continuation'])}</ins></td>"
+        f"<td>{escape(item['original'])}</td></tr>"
+        for item in items
+    )
+    head = "<tr><th>given</th><th>continuation</th><th>as the document goes on</th></tr>"
+    table = f'<div class="wide"><table class="transcripts"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+    return SAMPLES_LEAD.format(**items[0]), table

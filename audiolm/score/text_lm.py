@@ -1,0 +1,174 @@
+"""A text LM on unseen documents: perplexity by token and by word, bits by byte, each beside the unigram of tokens; and
+continuations to read.
+"""
+
+import json
+from collections.abc import Iterator
+from math import exp, log
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from audiolm.data.files import write_lines
+from audiolm.data.tokens import TokenReader
+from audiolm.errors import AudiolmError
+from audiolm.lm.continuation import continue_texts
+from audiolm.lm.documents import ABSENT, Packed
+from audiolm.lm.load import TextLM, load_text_lm
+from audiolm.lm.sampling import Sampling
+from audiolm.score.record import Score, bootstrap_ci
+from audiolm.text.tokenizer import BOS
+
+PROTOCOL = (
+    "each document by itself from BOS, teacher-forced, with at least {half} tokens before where it is longer than {tokens}; "
+    "its end counts as a token, a word and a byte; {what}; items are documents, and the interval is over them"
+)
+BATCH = 8192  # tokens at once
+PROMPT_WORDS, PROMPTS, CONTINUATION = 8, 6, 48
+SAMPLING = Sampling(temperature=0.8, top_k=50)
+SAMPLES = "generate/text/samples.jsonl"  # in the experiment
+
+
+def score(name: str | Path, train: str | Path, test: str | Path, data: str) -> list[Score]:
+    """Three scores: ``textlm_perplexity_token``, ``textlm_perplexity_word``, ``textlm_bits_per_byte``.
+
+    Args:
+        name: of the text LM (:func:`audiolm.lm.load.load_text_lm`).
+        train, test: ``dump/<set>`` directories with packed documents that the unigram is counted on and both are scored
+            on.
+        data: name of the test set.
+
+    Raises:
+        AudiolmError: the documents are of another tokenizer, or there are none.
+    """
+    lm = load_text_lm(name)
+    documents = list(read_documents(test, lm))
+    unigram = count_unigram(train, lm)
+    nats = np.array(document_losses(lm, documents))
+    bound = np.array([-unigram[document[1:]].sum() for document in documents])
+    lengths, starts = np.array(lm.tokenizer.byte_lengths()), _starts(lm)
+    tokens = np.array([len(document) - 1 for document in documents])
+    words = np.array([starts[document].sum() + 1 for document in documents])
+    size = np.array([lengths[document].sum() for document in documents])
+    kinds = {
+        "perplexity_token": (tokens, "exp of nats a token", exp),
+        "perplexity_word": (words, "exp of nats a word", exp),
+        "bits_per_byte": (size, "bits a byte of UTF-8", lambda value: value / log(2)),
+    }
+    details = {"documents": len(documents), "tokens": tokens.sum(), "words": words.sum(), "bytes": size.sum()}
+    return [
+        Score(
+            metric=f"textlm_{kind}",
+            value=told(nats.sum() / counts.sum()),
+            unit="bit/byte" if kind == "bits_per_byte" else "",
+            protocol=PROTOCOL.format(half=lm.tokens // 2, tokens=lm.tokens, what=what),
+            backend=Path(name).name,
+            checksum=lm.checksum,
+            data=data,
+            count=len(documents),
+            ci=None if (ci := bootstrap_ci(nats, counts)) is None else (told(ci[0]), told(ci[1])),
+            baseline=told(bound.sum() / counts.sum()),
+            baseline_name="unigram of tokens",
+            details={key: float(value) for key, value in details.items()},
+        )
+        for kind, (counts, what, told) in kinds.items()
+    ]
+
+
+def read_documents(directory: str | Path, lm: TextLM) -> Iterator[np.ndarray]:
+    """A set's documents, int64 [2 + pieces] each: BOS, pieces, EOS."""
+    TokenReader(Path(directory) / "tokens", "tokens", lm.tokenizer.checksum)  # of the LM's tokenizer, or refused
+    return Packed(directory, lm.backbone.text_head.out_features, lm.tokens).documents()
+
+
+def document_losses(lm: TextLM, documents: list[np.ndarray]) -> list[float]:
+    """Summed cross entropy of each document in nats, BOS given.
+
+    A document longer than the LM's training sequences goes in windows of that length which overlap by half: of a window
+    only the half that was not scored before counts.
+    """
+    windows = [(n, *window) for n, document in enumerate(documents) for window in _windows(document, lm.tokens)]
+    windows.sort(key=lambda window: len(window[1]))
+    sums = [0.0] * len(documents)
+    device = lm.backbone.text_head.weight.device
+    while windows:
+        rows = max(1, BATCH // len(windows[-1][1]))
+        windows, batch = windows[:-rows], windows[-rows:]
+        width = max(len(tokens) for _, tokens, _ in batch)
+        grid = np.full((len(batch), width), ABSENT, dtype=np.int64)
+        for row, (_, tokens, _) in enumerate(batch):
+            grid[row, : len(tokens)] = tokens
+        grid = torch.from_numpy(grid).to(device)
+        with torch.inference_mode():
+            logits = lm.backbone.text_logits(grid[:, :-1]).float()
+            losses = F.cross_entropy(logits.transpose(1, 2), grid[:, 1:], ignore_index=ABSENT, reduction="none")
+        for row, (n, _, known) in enumerate(batch):
+            sums[n] += float(losses[row, known:].double().sum())
+    return sums
+
+
+def _windows(document: np.ndarray, tokens: int) -> Iterator[tuple[np.ndarray, int]]:
+    """(Part of a document, how many of its targets the part before has scored)."""
+    start, scored = 0, 0  # of the part; targets
+    while scored < len(document) - 1:
+        part = document[start : start + tokens + 1]
+        yield part, scored - start
+        scored = start + len(part) - 1
+        start += max(1, tokens // 2)
+
+
+def count_unigram(train: str | Path, lm: TextLM) -> np.ndarray:
+    """Log probability of every token, float64 [vocabulary]: the training set's counts, one added to each; not of BOS."""
+    vocab = lm.backbone.text_head.out_features
+    counts = np.ones(vocab)
+    for document in read_documents(train, lm):
+        counts += np.bincount(document, minlength=vocab)
+    counts[BOS] = 1
+    return np.log(counts / counts.sum())
+
+
+def write_samples(name: str | Path, test: str | Path, seed: int = 0) -> Path:
+    """Let the LM go on from the first words of some documents, and from nothing; write ``generate/text/samples.jsonl``.
+
+    Raises:
+        AudiolmError: no document of the set is long enough.
+    """
+    lm = load_text_lm(name)
+    starts, found = _starts(lm), []
+    for document in read_documents(test, lm):
+        begins = np.flatnonzero(starts[document])
+        if len(begins) >= 2 * PROMPT_WORDS:
+            found.append((document[: begins[PROMPT_WORDS]], document[begins[PROMPT_WORDS] : begins[PROMPT_WORDS] + CONTINUATION]))
+        if len(found) == PROMPTS:
+            break
+    if not found:
+        raise AudiolmError(f"{test}: no document of {2 * PROMPT_WORDS} words to take a prompt from")
+    prompts = [prompt.tolist() for prompt, _ in found] + [[BOS], [BOS]]
+    texts = continue_texts(lm.backbone, prompts, CONTINUATION, SAMPLING, seed)
+    path = Path(name) / SAMPLES
+    decode = lm.tokenizer.decode
+    write_lines(
+        path,
+        (
+            json.dumps(
+                {
+                    "prompt": decode(prompt),
+                    "continuation": decode(text),
+                    "original": decode(found[n][1].tolist()) if n < len(found) else "",
+                    "temperature": SAMPLING.temperature,
+                    "top_k": SAMPLING.top_k,
+                    "seed": seed,
+                },
+                ensure_ascii=False,
+            )
+            for n, (prompt, text) in enumerate(zip(prompts, texts, strict=True))
+        ),
+    )
+    return path
+
+
+def _starts(lm: TextLM) -> np.ndarray:
+    """Which ids begin a word, bool [vocabulary of the tokenizer]."""
+    return np.array([lm.tokenizer.starts_word(id) for id in range(lm.tokenizer.vocab_size)])

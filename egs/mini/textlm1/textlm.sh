@@ -1,0 +1,1 @@
+../../TEMPLATE/textlm1/textlm.sh
