@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from tiny_codecs import fit_codebooks
+from tests.codec.tiny_codecs import fit_codebooks
 from torch import Tensor, nn
 
 from audiolm.codec.adapters.moshi_mimi import PAPER

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from audiolm.lm.depth import DepthConfig
 from audiolm.models.moshi.model import ModelConfig, MoshiModel, TaskConfig
 from audiolm.nn.transformer import TransformerConfig
-from audiolm.lm.depth import DepthConfig
 
 DELAYED = {"dialogue": TaskConfig(text_delay=0, acoustic_delay=1)}
 SHAPES = {  # what one model of the moshi package may differ in from another
@@ -55,7 +55,7 @@ def grid(config: ModelConfig, frames: int, seed: int = 0) -> Tensor:
 
 @torch.no_grad()
 def logits(model: MoshiModel, delayed: Tensor) -> tuple[Tensor, Tensor]:
-    """Teacher-forced, of frames 1 … T of a delayed grid [B, S, 1 + T]: text [B, T, V] and codes [levels, B, T, size]."""
+    """Teacher-forced, of frames 1 … T of a delayed grid [B, S, 1 + T]: text [B, T, V], codes [levels, B, T, size]."""
     states = model(delayed[:, :, :-1], torch.zeros(len(delayed), dtype=torch.int64))
     frames = delayed[:, :, 1:].transpose(1, 2)
     codes = model.depth(states.flatten(0, 1), frames.flatten(0, 1))

@@ -5,10 +5,10 @@
     python moshi_worker.py names CONFIG.json
 
 ``make`` writes random weights of the config in FOLDER/config.json, and low-rank updates where that asks for them.
-``run`` reads the folder as a repository of the hub is read, and FOLDER/given.npz: grid int64 [1, S, T], not delayed, and
-user int64 [1, user's streams, F]. FOLDER/out.npz gets text_logits [1, T, V] and code_logits [levels, 1, T, size] (NaN
-where delays leave no frame), stream int64 [1, 1 + levels, F'] (greedy, by LMGen, without the frames that delays fill),
-and, where there is a codec, wav float32 [1, 1, N], its sound.
+``run`` reads the folder as a repository of the hub is read, and FOLDER/given.npz: grid int64 [1, S, T], not delayed,
+and user int64 [1, user's streams, F]. FOLDER/out.npz gets text_logits [1, T, V] and code_logits [levels, 1, T, size]
+(NaN where delays leave no frame), stream int64 [1, 1 + levels, F'] (greedy, by LMGen, without the frames that delays
+fill), and, where there is a codec, wav float32 [1, 1, N], its sound.
 """
 
 import json
@@ -53,7 +53,9 @@ def make(folder):
         None, {name: value for name, value in keys.items() if name not in usage}, dtype=torch.float32
     )
     for name, parameter in model.named_parameters():
-        if "norm" in name or "scale" in name:
+        if "lora" in name:
+            parameter.data.mul_(0.3)
+        elif "norm" in name or "scale" in name:
             parameter.data.uniform_(0.5, 1.5)
         elif name.startswith(("text_linear", "linears")):
             parameter.data.mul_(4)

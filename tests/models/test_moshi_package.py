@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from foreign_lms import SHAPES, grid, logits, random_model, shape
+from tests.models.foreign_lms import SHAPES, grid, logits, random_model, shape
 from torch import Tensor
 
 from audiolm.codec.load import load_codec

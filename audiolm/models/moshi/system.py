@@ -2,19 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from audiolm.codec.load import load_codec
+from audiolm.data.tokens import read_meta
 from audiolm.errors import AudiolmError, did_you_mean
-from audiolm.lm.load import read_init
 from audiolm.lm.system import load_backbone
 from audiolm.models.moshi.codec_init import embed_like_codec
 from audiolm.models.moshi.data import DataConfig, Recordings, Windows, stack, validation_examples
 from audiolm.models.moshi.loss import LossConfig, codes_loss, cross_entropy, level_weights, text_loss
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
+from audiolm.models.moshi.start import read_start
 from audiolm.streams.grid import ABSENT
 from audiolm.train.checkpoint import checksum
 from audiolm.train.config import OptimizerConfig
@@ -34,6 +36,8 @@ class MoshiConfig:
         text_lr_scale: the same of text embedding and head (Moshi's pretraining: 0.75).
         codec_init: experiment directory of a codec from whose codebooks the embeddings of codes start, where ``init``
             gives none (not in the paper); None = at random.
+        new_tokenizer: the text to train on may be of another tokenizer than the weights of ``init``: then the
+            embeddings and the head of its words start anew.
     """
 
     model: ModelConfig
@@ -42,6 +46,7 @@ class MoshiConfig:
     depth_lr_scale: float = 1.0
     text_lr_scale: float = 1.0
     codec_init: str | None = None
+    new_tokenizer: bool = False
 
     def __post_init__(self):
         if not any(mix.weight > 0 for mix in self.data.mix.values()):
@@ -151,7 +156,12 @@ class MoshiSystem(System):
         return self.model.state_dict()
 
     def read_init(self, name: str) -> Mapping[str, Tensor]:
-        return read_init(name, self.model.backbone, "model.temporal")
+        tokenizer = self.tokenizer() if self.config.new_tokenizer else None
+        return read_start(name, self.model, tokenizer)
+
+    def tokenizer(self) -> str:
+        """Checksum of the tokenizer that made the text to train on."""
+        return read_meta(Path(self.config.data.train) / "text", "text").source
 
     def load_init(self, state: Mapping[str, Tensor]) -> None:
         """Start from an earlier phase's weights, or from a text LM's: then all but the backbone stays random."""

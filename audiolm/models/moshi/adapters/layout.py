@@ -123,9 +123,8 @@ class Layout:
             AudiolmError: the model does not fit this layout (the first differing keys are told).
         """
         if len(config.tasks) > 1:
-            raise AudiolmError(
-                f"{self.what} has one delay pattern; this model has {', '.join(sorted(config.tasks))}: name one (--task)"
-            )
+            tasks = ", ".join(sorted(config.tasks))
+            raise AudiolmError(f"{self.what} has one delay pattern; this model has {tasks}: name one (--task)")
         if config.depth is None:
             raise AudiolmError(f"{self.what} has a depth transformer, this model has none")
         theirs = self.save_config(config)
@@ -160,12 +159,13 @@ def normal(config: ModelConfig) -> ModelConfig:
     """A config of one task, with one way to say what can be said in several."""
     temporal, depth = config.temporal, config.depth
     kv_heads = None if temporal.kv_heads == temporal.heads else temporal.kv_heads
+    eps = None if temporal.norm_eps == {"rms": 1e-8, "layer": 1e-5}[temporal.norm] else temporal.norm_eps
     if depth is not None and depth.schedule == list(range(config.predicted_levels)):
         depth = replace(depth, schedule=None)
     return replace(
         config,
         predict="main" if config.speakers == 1 else config.predict,
-        temporal=replace(temporal, kv_heads=kv_heads),
+        temporal=replace(temporal, kv_heads=kv_heads, norm_eps=eps),
         depth=depth,
         tasks=one_task(config.delays(next(iter(config.tasks))), config.levels),
     )

@@ -1,4 +1,4 @@
-"""Low-rank updates of the moshi package's linear layers (``lora.safetensors`` of moshi-finetune), added to the weights."""
+"""Low-rank updates of the moshi package's linear layers (moshi-finetune's ``lora.safetensors``), merged on loading."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from audiolm.codec.adapters.rules import Tensors
 from audiolm.errors import AudiolmError
 
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
-# Attention's matrices, one a set of weights, are stored below each other: see `audiolm.models.moshi.adapters.moshi_package`.
+# Attention's matrices, one a set of weights, are stored below each other (released_names of moshi_package).
 STACKED = re.compile(r"(.+\.self_attn\.(?:in|out)_proj)s\.(\d+)")
 
 
@@ -48,7 +48,9 @@ def _rows(state: Tensors, name: str, count: int) -> Tensor:
     for found in (f"{layer}.weight", f"{layer}_weight"):
         if found in state:
             return state[found][first : first + count]
-    raise AudiolmError(f"LoRA weights are of '{layer}', which the model does not have; name the model they were made of")
+    raise AudiolmError(
+        f"LoRA weights are of '{layer}', which the model does not have; name the model they were made of"
+    )
 
 
 def _check(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
