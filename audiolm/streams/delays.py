@@ -43,23 +43,20 @@ def undelay(delayed: np.ndarray, delays: Sequence[int]) -> np.ndarray:
     return np.take_along_axis(delayed, np.broadcast_to(index, (*delayed.shape[:-1], frames)), axis=-1)
 
 
-def stream_delays(num_streams: int, levels: int, text: int, acoustic: int) -> list[int]:
-    """Delays of the streams of one grid: text, then one or more speakers of ``levels`` codes, semantic first.
+def stream_delays(speakers: int, levels: Sequence[int], text: int) -> list[int]:
+    """Delays of the streams of one grid: text, then the codes of one or more speakers.
 
     Args:
-        num_streams: 1 + speakers · levels.
-        levels: codebooks of one speaker.
+        speakers: 1 or more, all with the same pattern.
+        levels: frames of each codebook level of one speaker, semantic first.
         text: frames by which text is behind the audio; negative = ahead, and then the audio is delayed instead.
-        acoustic: frames by which levels 2 … are behind level 1.
 
-    >>> stream_delays(7, levels=3, text=0, acoustic=1)
+    >>> stream_delays(2, levels=[0, 1, 1], text=0)
     [0, 0, 1, 1, 0, 1, 1]
-    >>> stream_delays(4, levels=3, text=-25, acoustic=2)
+    >>> stream_delays(1, levels=[0, 2, 2], text=-25)
     [0, 25, 27, 27]
     """
-    ahead = max(-text, 0)
-    speaker = [ahead] + [ahead + acoustic] * (levels - 1)
-    return [max(text, 0)] + speaker * ((num_streams - 1) // levels)
+    return [max(text, 0)] + [max(-text, 0) + frames for frames in levels] * speakers
 
 
 def _checked(delays: Sequence[int], streams: int) -> np.ndarray:

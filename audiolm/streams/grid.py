@@ -48,6 +48,21 @@ class GridLayout:
         """``text``, ``main1`` (semantic) … and ``user1`` …"""
         return ["text"] + [f"{who}{k + 1}" for who in ("main", "user")[: self.speakers] for k in range(self.levels)]
 
+    def out_of_range(self, grid: np.ndarray, start: bool = False) -> str | None:
+        """Say where a grid [..., S, T] first has an id that its stream has not; None = nowhere.
+
+        Args:
+            start: start tokens are ids too.
+        """
+        streams = np.moveaxis(grid, -2, 0).reshape(self.num_streams, -1)
+        sizes = np.asarray(self.vocab_sizes) + start
+        high, low = streams.max(axis=1, initial=ABSENT) >= sizes, streams.min(axis=1, initial=0) < ABSENT
+        if not (high.any() or low.any()):
+            return None
+        stream = int((high | low).argmax())
+        bad = streams[stream].max() if high[stream] else streams[stream].min()
+        return f"id {bad} in stream {self.names[stream]}, which has ids 0 to {sizes[stream] - 1}"
+
 
 def build_grid(
     layout: GridLayout, text: np.ndarray | None, main: np.ndarray | None, user: np.ndarray | None
@@ -75,12 +90,6 @@ def build_grid(
             if codes.shape[1:] != (layout.levels,):
                 raise ValueError(f"{name} of shape {codes.shape}, expected [frames, {layout.levels}]")
             grid[streams] = codes.T
-    high = grid.max(axis=1, initial=ABSENT) >= layout.vocab_sizes
-    low = grid.min(axis=1, initial=0) < ABSENT
-    if high.any() or low.any():
-        stream = int((high | low).argmax())
-        bad = grid[stream].max() if high[stream] else grid[stream].min()
-        raise ValueError(
-            f"id {bad} in stream {layout.names[stream]}, which has ids 0 to {layout.vocab_sizes[stream] - 1}"
-        )
+    if bad := layout.out_of_range(grid):
+        raise ValueError(bad)
     return grid

@@ -26,7 +26,8 @@ def test_text_loss_by_hand(style):
     weights = [0.5, 1, 1, 1] if style == "paper" else [0.5, 0.5, 1, 1]
     divisor = 4 if style == "paper" else 3
     expected = sum(w * x for w, x in zip(weights, losses, strict=True)) / divisor
-    assert text_loss(logits, targets, LossConfig(text_padding=style)).item() == pytest.approx(expected, rel=1e-5)
+    loss = text_loss(logits, torch.eye(10), targets, LossConfig(text_padding=style))
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_codes_loss_by_hand():
@@ -39,14 +40,14 @@ def test_codes_loss_by_hand():
             if 0 <= targets[k, n] < 5:
                 total += alphas[k].item() * ce(logits[k, n], int(targets[k, n]))
                 weight += alphas[k].item()
-    assert codes_loss([(logits, targets)], alphas).item() == pytest.approx(total / weight, rel=1e-5)
+    loss = codes_loss([(logits, targets)], torch.eye(5).expand(3, 5, 5), alphas)
+    assert loss.item() == pytest.approx(total / weight, rel=1e-5)
 
 
 def test_nothing_to_learn_from_is_zero():
     logits = torch.randn(2, 3, 5, requires_grad=True)
-    loss = codes_loss([(logits, torch.full((2, 3), -1))], torch.ones(2)) + text_loss(
-        logits[0], torch.full((3,), 5), LossConfig()
-    )
+    loss = codes_loss([(logits, torch.full((2, 3), -1))], torch.eye(5).expand(2, 5, 5), torch.ones(2))
+    loss = loss + text_loss(logits[0], torch.eye(5), torch.full((3,), 5), LossConfig())
     loss.backward()
     assert loss.item() == 0 and (logits.grad == 0).all()
 

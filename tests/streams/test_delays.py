@@ -30,9 +30,10 @@ def test_by_hand():
 
 
 def test_patterns():
-    assert stream_delays(17, levels=8, text=0, acoustic=1) == [0] + [0, 1, 1, 1, 1, 1, 1, 1] * 2  # Moshi
-    assert stream_delays(9, levels=8, text=25, acoustic=2) == [25] + [0] + [2] * 7  # streaming ASR
-    assert stream_delays(9, levels=8, text=-25, acoustic=2) == [0] + [25] + [27] * 7  # streaming TTS
+    assert stream_delays(2, [0] + [1] * 7, text=0) == [0] + [0, 1, 1, 1, 1, 1, 1, 1] * 2  # Moshi
+    assert stream_delays(1, [0] + [2] * 7, text=25) == [25] + [0] + [2] * 7  # streaming ASR
+    assert stream_delays(1, [0] + [2] * 7, text=-25) == [0] + [25] + [27] * 7  # streaming TTS
+    assert stream_delays(2, [0, 1, 2, 3], text=2) == [2, 0, 1, 2, 3, 0, 1, 2, 3]  # MusicGen's pattern
 
 
 def test_refused():

@@ -31,7 +31,9 @@ def embed_like_codec(model: MoshiModel, codec: Codec, spread: float = 0.3) -> No
             for level, table in enumerate(projected):
                 first = int(audio.offsets[speaker * layout.levels + level])
                 _blend(audio.weight[first : first + len(table)], table, spread)
-        depth = _project(latents, model.config.depth.dim)
+        if model.config.depth is None:
+            return
+        depth = _project(latents, model.config.depth.low_rank or model.config.depth.dim)
         for index, embedding in enumerate(list(model.depth.embeddings)[1:]):
             _blend(embedding.weight[: layout.codebook_size], depth[index % layout.levels], spread)
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from audiolm.lm.loss import head_losses
 from audiolm.text.tokenizer import EPAD, PAD
 
 
@@ -28,35 +28,43 @@ class LossConfig:
     text_padding: Literal["paper", "moshi_finetune"] = "paper"
 
 
-def text_loss(logits: Tensor, targets: Tensor, config: LossConfig, scale: Tensor | float = 1.0) -> Tensor:
+def text_loss(
+    states: Tensor, head: Tensor, targets: Tensor, config: LossConfig, scale: Tensor | float = 1.0
+) -> Tensor:
     """Weighted cross entropy of the text stream, a scalar.
 
     Args:
-        logits: [..., V].
+        states: [..., dim].
+        head: [V, dim], the matrix that turns them into logits.
         targets: int64 [...]; outside 0 … V - 1 (absent, start token) = not a target.
         scale: factor on each target's loss, broadcast to [...]; the divisor does not know it.
     """
-    is_target = (targets >= 0) & (targets < logits.shape[-1])
+    is_target = (targets >= 0) & (targets < len(head))
     padding = targets == PAD
     if config.text_padding == "moshi_finetune":
         padding = padding | (targets == EPAD)
     weights = torch.where(padding, config.pad_weight, 1.0) * is_target
     total = weights.sum() if config.text_padding == "moshi_finetune" else is_target.sum()
-    return (cross_entropy(logits, targets) * weights * scale).sum() / total.clamp(min=1e-8)
+    losses = head_losses(
+        states.flatten(0, -2)[None], head.T[None], targets.flatten()[None], (weights * scale).flatten()[None]
+    )
+    return losses.sum() / total.clamp(min=1e-8)
 
 
-def codes_loss(parts: Sequence[tuple[Tensor, Tensor]], alphas: Tensor) -> Tensor:
+def codes_loss(parts: Sequence[tuple[Tensor, Tensor]], heads: Tensor, alphas: Tensor) -> Tensor:
     """Σₖ αₖ CE(codesₖ) / Σₖ αₖ over all targets of all parts, a scalar.
 
     Args:
-        parts: (logits [K, N, V], targets int64 [K, N]) each, of the first K levels; targets outside 0 … V - 1 are none.
+        parts: (states [K, N, dim], targets int64 [K, N]) each, of the first K levels; targets outside 0 … V - 1 are
+            none.
+        heads: [≥ K, dim, V], the matrices that turn each level's states into logits.
         alphas: [≥ K].
     """
     total = weight = alphas.new_zeros(())
-    for logits, targets in parts:
-        weights = alphas[: len(logits), None] * ((targets >= 0) & (targets < logits.shape[-1]))
-        total = total + (cross_entropy(logits, targets) * weights).sum()
-        weight = weight + weights.sum()
+    for states, targets in parts:
+        levels = len(states)
+        total = total + head_losses(states, heads[:levels], targets, alphas[:levels, None]).sum()
+        weight = weight + (alphas[:levels, None] * ((targets >= 0) & (targets < heads.shape[2]))).sum()
     return total / weight.clamp(min=1e-8)
 
 
@@ -65,11 +73,3 @@ def level_weights(levels: int, predicted: int, config: LossConfig) -> Tensor:
     alphas = torch.full((predicted,), config.acoustic_weight)
     alphas[::levels] = config.semantic_weight
     return alphas
-
-
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy in nats of each position, [..., V] and [...] -> [...]; 0 where the target is outside 0 … V - 1."""
-    vocab = logits.shape[-1]
-    targets = torch.where((targets >= 0) & (targets < vocab), targets, -100)
-    losses = F.cross_entropy(logits.reshape(-1, vocab).float(), targets.flatten(), ignore_index=-100, reduction="none")
-    return losses.view(targets.shape)

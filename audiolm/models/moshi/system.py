@@ -11,10 +11,11 @@ from torch import Tensor
 from audiolm.codec.load import load_codec
 from audiolm.data.tokens import read_meta
 from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.lm.loss import head_losses
 from audiolm.lm.system import load_backbone
 from audiolm.models.moshi.codec_init import embed_like_codec
 from audiolm.models.moshi.data import DataConfig, Recordings, Windows, stack, validation_examples
-from audiolm.models.moshi.loss import LossConfig, codes_loss, cross_entropy, level_weights, text_loss
+from audiolm.models.moshi.loss import LossConfig, codes_loss, level_weights, text_loss
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.models.moshi.start import read_start
 from audiolm.streams.grid import ABSENT
@@ -114,21 +115,24 @@ class MoshiSystem(System):
         inputs, targets = tokens[:, :, :-1].clone(), tokens[:, :, 1:]
         inputs[:, self.config.model.layout.main].masked_fill_(batch["hidden"][:, None], ABSENT)
         states = self.model(inputs, batch["task"])  # [B, T, dim]
-        text_logits = self.model.backbone.text_head(states)
-        text = text_loss(text_logits, targets[:, 0], self.config.loss, batch["text_weight"][:, None])
+        text_head, scale = self.model.backbone.text_head.weight, batch["text_weight"][:, None]
+        text = text_loss(states, text_head, targets[:, 0], self.config.loss, scale)
 
         trained = batch["depth_frames"]
-        codes = codes_loss(self._code_logits(states[trained], targets.transpose(1, 2)[trained]), self.alphas)
+        parts = self._code_states(states[trained], targets.transpose(1, 2)[trained])
+        codes = codes_loss(parts, self.model.depth.heads.weight, self.alphas)
         return {"main": text + codes}, {"text": text.detach(), "codes": codes.detach()}
 
-    def _code_logits(self, states: Tensor, frames: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Logits and targets of frames [N, S]; where nobody is there to answer, of the main speaker's levels alone."""
+    def _code_states(self, states: Tensor, frames: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """What the heads of codes see, [K, N, dim], and targets [K, N] of frames [N, S]; where nobody is there to
+        answer, of the main speaker's levels alone.
+        """
         model, layout = self.config.model, self.config.model.layout
         if model.predicted_levels == model.levels:
-            return [(self.model.depth(states, frames), frames[:, layout.main].T)]
+            return [(self.model.depth.hidden(states, frames), frames[:, layout.main].T)]
         answered = (frames[:, layout.user] != ABSENT).any(dim=1)
         return [
-            (self.model.depth(states[rows], frames[rows], levels), frames[rows, 1 : 1 + levels].T)
+            (self.model.depth.hidden(states[rows], frames[rows], levels), frames[rows, 1 : 1 + levels].T)
             for rows, levels in ((answered, model.predicted_levels), (~answered, model.levels))
             if rows.any()
         ]
@@ -182,11 +186,11 @@ def stream_losses(model: MoshiModel, tokens: Tensor, task: Tensor) -> tuple[Tens
         Sums in nats and numbers of targets, float32 [1 + predicted levels]: text, then codes.
     """
     inputs, targets = tokens[:, :, :-1], tokens[:, :, 1:]
-    states = model(inputs, task)
-    frames = targets.transpose(1, 2).flatten(0, 1)  # [B * T, S]
-    code_logits = model.depth(states.flatten(0, 1), frames)
-    losses = [cross_entropy(model.backbone.text_head(states).flatten(0, 1), frames[:, 0])]
-    losses += [cross_entropy(logits, frames[:, 1 + k]) for k, logits in enumerate(code_logits)]
-    vocab_sizes = torch.tensor(model.config.layout.vocab_sizes[: len(losses)], device=tokens.device)
-    is_target = (frames[:, : len(losses)] >= 0) & (frames[:, : len(losses)] < vocab_sizes)
-    return torch.stack([loss.sum() for loss in losses]), is_target.sum(dim=0).float()
+    states = model(inputs, task).flatten(0, 1)
+    predicted = 1 + model.config.predicted_levels
+    frames = targets.transpose(1, 2).flatten(0, 1)[:, :predicted]  # [B * T, 1 + K]
+    one = states.new_ones(())
+    text = head_losses(states[None], model.backbone.text_head.weight.T[None], frames[:, :1].T, one)
+    codes = head_losses(model.depth.hidden(states, frames), model.depth.heads.weight, frames[:, 1:].T, one)
+    vocab_sizes = torch.tensor(model.config.layout.vocab_sizes[:predicted], device=tokens.device)
+    return torch.cat((text, codes)), ((frames >= 0) & (frames < vocab_sizes)).sum(dim=0).float()
