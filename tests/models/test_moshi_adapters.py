@@ -36,7 +36,8 @@ def save(layout: str, model: MoshiModel, parts, folder: Path) -> str:
 
 def delayed(config: ModelConfig, frames: int = 20) -> torch.Tensor:
     (task,) = config.tasks
-    return torch.from_numpy(delayed_input(config.layout, grid(config, frames)[0].numpy(), config.delays(task)))[None]
+    tokens = delayed_input(config.layout, grid(config, frames)[0].numpy(), config.delays(task))
+    return torch.from_numpy(tokens)[None, :, : 1 + frames]
 
 
 def same(one: MoshiModel, other: MoshiModel) -> bool:
@@ -172,7 +173,9 @@ def test_low_rank_updates_are_merged_into_what_they_belong_to(parts, tmp_path):
     keys = json.loads((base / "config.json").read_text()) | {"lora": True, "lora_rank": 2, "lora_scaling": 3.0}
     del keys["moshi_name"]
     (tuned / "config.json").write_text(json.dumps(keys))
-    with pytest.raises(AudiolmError, match="only low-rank updates, lora.safetensors; name the weights that they belong"):
+    with pytest.raises(
+        AudiolmError, match="only low-rank updates, lora.safetensors; name the weights that they belong"
+    ):
         audiolm.load_lm(tuned)
     keys["moshi_name"] = f"file://{base}/model.safetensors"
     (tuned / "config.json").write_text(json.dumps(keys))

@@ -41,16 +41,14 @@ def merge_lora(state: Tensors, lora: Mapping[str, Tensor], scaling: float) -> No
 
 
 def _rows(state: Tensors, name: str, count: int) -> Tensor:
-    """The ``count`` rows of the model's matrices that belong to a layer's weight."""
-    layer, first = name.removesuffix(".weight"), 0
-    if stacked := STACKED.fullmatch(layer):
-        layer, first = stacked[1], int(stacked[2]) * count
+    """What a layer's weight is in the model's tensors; of stacked matrices, ``count`` rows."""
+    layer = name.removesuffix(".weight")
+    stacked = STACKED.fullmatch(layer)
+    layer = stacked[1] if stacked else layer
     for found in (f"{layer}.weight", f"{layer}_weight"):
         if found in state:
-            return state[found][first : first + count]
-    raise AudiolmError(
-        f"LoRA weights are of '{layer}', which the model does not have; name the model they were made of"
-    )
+            return state[found][int(stacked[2]) * count :][:count] if stacked else state[found]
+    raise AudiolmError(f"LoRA weights are of '{layer}', which the model does not have; name the model they belong to")
 
 
 def _check(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
