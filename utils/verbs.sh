@@ -59,6 +59,24 @@ make_codec() { # RELEASED LEVELS [OPTION of training…]; RELEASED empty: train;
   fi
 }
 
+# A text tokenizer in exp/tokenizer: that of a released LM, or one that is trained.
+make_tokenizer() { # TAKEN [OPTION of training…]; TAKEN empty: train
+  if [[ -n $1 ]]; then
+    once tokenizer --take "$1" --out "$dir/exp/tokenizer"
+  else
+    once tokenizer --out "$dir/exp/tokenizer" "${@:2}"
+  fi
+}
+
+# A text LM in exp/textlm: one that is there, of another layout too, or one that is trained.
+make_textlm() { # TEXTLM [OPTION of training…]; TEXTLM empty: train
+  if [[ -n $1 ]]; then
+    once export --textlm "$1" --out "$dir/exp/textlm"
+  else
+    train textlm "${@:2}"
+  fi
+}
+
 # Train a model into exp/NAME. A training that was interrupted goes on; one with other options or on other data is moved
 # to $dir/old first (audiolm/jobs/claim.py).
 train() { # NAME [OPTION…]

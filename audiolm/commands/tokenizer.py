@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--text",
         type=Path,
         nargs="+",
-        help="Kaldi text files; a file named ctm gives its words; .txt and .txt.gz are plain UTF-8 text",
+        help="Kaldi text files; a file named ctm gives its words; .txt and .txt.gz are plain UTF-8 text; a folder "
+        "gives its text, *.txt and *.txt.gz",
     )
     parser.add_argument(
         "--take", metavar="NAME", help="a SentencePiece .model file, or the folder or hub id of an LM that has one"
@@ -60,11 +61,12 @@ def run(args: argparse.Namespace) -> None:
 
 def _texts(paths: list[Path], words: set[str]) -> Iterator[str]:
     """The texts of the files; adds their distinct words to ``words``."""
-    from audiolm.data.documents import read_documents
+    from audiolm.data.documents import document_files, read_documents
     from audiolm.data.tables import read_ctm
     from audiolm.text.normalize import tidy
 
-    for path in paths:
+    files = [file for path in paths for file in (document_files(path) if path.is_dir() else [path])]
+    for path in files:
         if not path.is_file():
             raise AudiolmError(
                 f"no {path} to learn from: the set has no transcripts; 'audiolm align --backend whisper' finds words "

@@ -1,8 +1,8 @@
 """Write the documents of data/<set> as token ids, packed, to dump/<set>/tokens: what a text LM is trained on.
 
-Documents come from data/<set>/text (Kaldi, a document a line) and data/<set>/*.txt, *.txt.gz (plain UTF-8). Each becomes
-BOS, its pieces, EOS; one after another they fill the entries of a token archive. White space within a document is
-single spaces. What the tokenizer cannot spell is left out and named in rejected.tsv.
+Documents come from data/<set>/text (Kaldi, a document a line) and data/<set>/*.txt, *.txt.gz (plain UTF-8). Each
+becomes BOS, its pieces, EOS; one after another they fill the entries of a token archive. White space within a document
+is single spaces. What the tokenizer cannot spell is left out and named in rejected.tsv.
 """
 
 import argparse
@@ -23,7 +23,9 @@ CACHE = 1 << 18  # distinct words whose pieces are kept
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     add_array_options(parser)
-    parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the text tokenizer, or its .model file")
+    parser.add_argument(
+        "--tokenizer", type=Path, required=True, help="folder of the text tokenizer, or its .model file"
+    )
     parser.add_argument(
         "--layout",
         choices=("lines", "paragraphs"),

@@ -139,8 +139,8 @@ def _join_tokens(directory: Path, num_jobs: int) -> Count:
     if {count.inputs for count in counts} != {total.documents + len(rejected)}:
         raise AudiolmError(
             f"{directory}: {total.documents} documents written and {len(rejected)} rejected, of "
-            f"{' or '.join(str(n) for n in sorted({count.inputs for count in counts}))}; the text changed between jobs: "
-            "run the stage again"
+            f"{' or '.join(str(n) for n in sorted({count.inputs for count in counts}))}; the text changed between "
+            "jobs: run the stage again"
         )
     if total.documents:
         tokens.merge(directory, "tokens", num_jobs)

@@ -24,13 +24,14 @@ class Packed:
         directory: of the set, ``dump/<set>``.
         text_vocab: ids of the model.
         tokens: length of a window.
+        tokenizer: checksum of the one in use; None = any.
 
     Raises:
-        AudiolmError: no such archive, of another vocabulary, or without any document.
+        AudiolmError: no such archive, of another vocabulary or tokenizer, or without any document.
     """
 
-    def __init__(self, directory: str | Path, text_vocab: int, tokens: int):
-        self.reader = TokenReader(Path(directory) / "tokens", "tokens")
+    def __init__(self, directory: str | Path, text_vocab: int, tokens: int, tokenizer: str | None = None):
+        self.reader = TokenReader(Path(directory) / "tokens", "tokens", tokenizer)
         self.tokens = tokens
         if self.reader.meta.vocab_sizes[0] > text_vocab:
             raise AudiolmError(

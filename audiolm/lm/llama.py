@@ -1,4 +1,4 @@
-"""Text LMs of transformers that are shaped as ours: Llama, Mistral, Qwen2/3 without biases and norms of their own, Helium.
+"""Text LMs of transformers that are shaped as ours: Llama, Helium, Mistral, Qwen2 and 3 without what those add.
 
 Such a folder holds ``config.json`` and ``model.safetensors``, or several files with ``model.safetensors.index.json``.
 Nothing of transformers is imported. Differences of layout:
@@ -112,8 +112,8 @@ def write_llama(backbone: Backbone, folder: str | Path, positions: int) -> None:
     if wrong:
         key, value = next(iter(wrong.items()))
         raise AudiolmError(
-            f"temporal.{key} is {value}: no Llama of transformers is so, expected {fixed.get(key, 'a number')}; keep the "
-            "model in our own layout"
+            f"temporal.{key} is {value}: no Llama of transformers is so, expected {fixed.get(key, 'a number')}; keep "
+            "the model in our own layout"
         )
     kind = "llama" if config.context is None else "mistral"
     vocab = backbone.text_head.out_features
@@ -158,7 +158,9 @@ def _shape(settings: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: P
         return settings[key]
 
     def refuse(key: str, found: Any, expected: str) -> None:
-        raise AudiolmError(f"{folder / CONFIG}: {key} is {found!r}, expected {expected}; this LM does not fit our model")
+        raise AudiolmError(
+            f"{folder / CONFIG}: {key} is {found!r}, expected {expected}; this LM does not fit our model"
+        )
 
     theta, eps = KINDS[kind]
     rope = {**(settings.get("rope_scaling") or {}), **(settings.get("rope_parameters") or {})}
@@ -177,7 +179,9 @@ def _shape(settings: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: P
         refuse("head_dim", head_dim, f"hidden_size / num_attention_heads = {dim // heads}")
     keys = tensors.get("model.layers.0.self_attn.k_proj.weight")
     if keys is None:
-        raise AudiolmError(f"{folder}: no tensor 'model.layers.0.self_attn.k_proj.weight', expected a causal LM's names")
+        raise AudiolmError(
+            f"{folder}: no tensor 'model.layers.0.self_attn.k_proj.weight', expected a causal LM's names"
+        )
     config = TransformerConfig(
         dim=dim,
         layers=layers,

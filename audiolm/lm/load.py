@@ -71,8 +71,8 @@ def find_tokenizer(name: str | Path) -> Tokenizer:
         path = find_weights(str(name), "LM", llama.CONFIG, also=("*.model",))
     if path.is_dir() and not any(path.glob("*.model")):
         raise AudiolmError(
-            f"{path} holds no SentencePiece model (*.model), the only kind of tokenizer that text streams take; name one "
-            "with --tokenizer"
+            f"{path} holds no SentencePiece model (*.model), the only kind of tokenizer that text streams take; name "
+            "one with --tokenizer"
         )
     return Tokenizer.load(path)
 
@@ -142,7 +142,7 @@ def export_text_lm(name: str | Path, out: str | Path, to: str | None = None) -> 
 
 
 def read_init(name: str | Path, backbone: Backbone, key: str) -> Mapping[str, Tensor]:
-    """The weights that a training with this backbone may start from, by the names of an experiment's ``model.safetensors``.
+    """The weights that a training with this backbone may start from, by the names that an experiment gives them.
 
     A model of another layout must have the backbone's shape; a tokenizer beside it becomes that of the weights.
 

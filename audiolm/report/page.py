@@ -118,7 +118,8 @@ class Report:
         """What was trained and for how long, in a sentence."""
         done = trainings(self.work)
         total = duration(sum(training.seconds for training in done))
-        return f"{len(done)} models trained in {total}. {escape(environment()['machine'])}." if done else ""
+        models = f"{len(done)} model{'s' if len(done) != 1 else ''}"
+        return f"{models} trained in {total}. {escape(environment()['machine'])}." if done else ""
 
     def results_and_headlines(self) -> tuple[str, str]:
         """Tiles and table, both empty where nothing has been scored."""

@@ -26,7 +26,7 @@ CODEC_HEADLINES = (  # of a recipe that makes a codec alone
 TEXT_HEADLINES = (  # of a recipe that makes a text LM alone
     ("textlm_perplexity_word", "perplexity by word"),
     ("textlm_perplexity_token", "perplexity by token"),
-    ("textlm_bits_per_byte", "compression"),
+    ("textlm_bits_per_byte", "bits a byte"),
 )
 
 

@@ -4,6 +4,7 @@ continuations to read.
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from math import exp, log
 from pathlib import Path
 
@@ -12,8 +13,6 @@ import torch
 from torch.nn import functional as F
 
 from audiolm.data.files import write_lines
-from audiolm.data.tokens import TokenReader
-from audiolm.errors import AudiolmError
 from audiolm.lm.continuation import continue_texts
 from audiolm.lm.documents import ABSENT, Packed
 from audiolm.lm.load import TextLM, load_text_lm
@@ -22,11 +21,12 @@ from audiolm.score.record import Score, bootstrap_ci
 from audiolm.text.tokenizer import BOS
 
 PROTOCOL = (
-    "each document by itself from BOS, teacher-forced, with at least {half} tokens before where it is longer than {tokens}; "
-    "its end counts as a token, a word and a byte; {what}; items are documents, and the interval is over them"
+    "each document by itself from BOS, teacher-forced, with at least {half} tokens before where it is longer than "
+    "{tokens}; its end counts as a token, a word and a byte; {what}; items are documents, and the interval is over them"
 )
 BATCH = 8192  # tokens at once
-PROMPT_WORDS, PROMPTS, CONTINUATION = 8, 6, 48
+PROMPT_WORDS, PROMPTS, UNPROMPTED, CONTINUATION = 8, 6, 2, 48
+LOOKED_AT = 1000  # documents, for long ones to take prompts from
 SAMPLING = Sampling(temperature=0.8, top_k=50)
 SAMPLES = "generate/text/samples.jsonl"  # in the experiment
 
@@ -44,7 +44,7 @@ def score(name: str | Path, train: str | Path, test: str | Path, data: str) -> l
         AudiolmError: the documents are of another tokenizer, or there are none.
     """
     lm = load_text_lm(name)
-    documents = list(read_documents(test, lm))
+    documents = list(read_packed(test, lm).documents())
     unigram = count_unigram(train, lm)
     nats = np.array(document_losses(lm, documents))
     bound = np.array([-unigram[document[1:]].sum() for document in documents])
@@ -77,10 +77,9 @@ def score(name: str | Path, train: str | Path, test: str | Path, data: str) -> l
     ]
 
 
-def read_documents(directory: str | Path, lm: TextLM) -> Iterator[np.ndarray]:
-    """A set's documents, int64 [2 + pieces] each: BOS, pieces, EOS."""
-    TokenReader(Path(directory) / "tokens", "tokens", lm.tokenizer.checksum)  # of the LM's tokenizer, or refused
-    return Packed(directory, lm.backbone.text_head.out_features, lm.tokens).documents()
+def read_packed(directory: str | Path, lm: TextLM) -> Packed:
+    """A set's documents, if they are of the LM's tokenizer."""
+    return Packed(directory, lm.backbone.text_head.out_features, lm.tokens, lm.tokenizer.checksum)
 
 
 def document_losses(lm: TextLM, documents: list[np.ndarray]) -> list[float]:
@@ -120,11 +119,11 @@ def _windows(document: np.ndarray, tokens: int) -> Iterator[tuple[np.ndarray, in
 
 
 def count_unigram(train: str | Path, lm: TextLM) -> np.ndarray:
-    """Log probability of every token, float64 [vocabulary]: the training set's counts, one added to each; not of BOS."""
-    vocab = lm.backbone.text_head.out_features
-    counts = np.ones(vocab)
-    for document in read_documents(train, lm):
-        counts += np.bincount(document, minlength=vocab)
+    """Log probability of every token, float64 [vocabulary]: the training set's counts, one added to each; BOS has none."""
+    packed = read_packed(train, lm)
+    counts = np.ones(lm.backbone.text_head.out_features)
+    for key in packed.keys:
+        counts += np.bincount(packed.reader.read(key)[:, 0], minlength=len(counts))
     counts[BOS] = 1
     return np.log(counts / counts.sum())
 
@@ -132,41 +131,33 @@ def count_unigram(train: str | Path, lm: TextLM) -> np.ndarray:
 def write_samples(name: str | Path, test: str | Path, seed: int = 0) -> Path:
     """Let the LM go on from the first words of some documents, and from nothing; write ``generate/text/samples.jsonl``.
 
-    Raises:
-        AudiolmError: no document of the set is long enough.
+    Args:
+        name: experiment of the text LM.
+        test: ``dump/<set>`` directory with packed documents; the first long ones are taken.
+        seed: of the draws.
     """
     lm = load_text_lm(name)
-    starts, found = _starts(lm), []
-    for document in read_documents(test, lm):
-        begins = np.flatnonzero(starts[document])
-        if len(begins) >= 2 * PROMPT_WORDS:
-            found.append((document[: begins[PROMPT_WORDS]], document[begins[PROMPT_WORDS] : begins[PROMPT_WORDS] + CONTINUATION]))
-        if len(found) == PROMPTS:
-            break
-    if not found:
-        raise AudiolmError(f"{test}: no document of {2 * PROMPT_WORDS} words to take a prompt from")
-    prompts = [prompt.tolist() for prompt, _ in found] + [[BOS], [BOS]]
-    texts = continue_texts(lm.backbone, prompts, CONTINUATION, SAMPLING, seed)
-    path = Path(name) / SAMPLES
-    decode = lm.tokenizer.decode
-    write_lines(
-        path,
-        (
-            json.dumps(
-                {
-                    "prompt": decode(prompt),
-                    "continuation": decode(text),
-                    "original": decode(found[n][1].tolist()) if n < len(found) else "",
-                    "temperature": SAMPLING.temperature,
-                    "top_k": SAMPLING.top_k,
-                    "seed": seed,
-                },
-                ensure_ascii=False,
-            )
-            for n, (prompt, text) in enumerate(zip(prompts, texts, strict=True))
-        ),
+    first = islice(read_packed(test, lm).documents(), LOOKED_AT)
+    parts = [_divide(document, _starts(lm)) for document in first]
+    parts.sort(key=lambda part: part[0] < PROMPT_WORDS)  # long ones, in their order, before short ones
+    found = [(prompt, rest) for _, prompt, rest in parts[:PROMPTS]] + [([BOS], [])] * UNPROMPTED
+    texts = continue_texts(lm.backbone, [prompt for prompt, _ in found], CONTINUATION, SAMPLING, seed)
+    decode, drawn = lm.tokenizer.decode, {"temperature": SAMPLING.temperature, "top_k": SAMPLING.top_k, "seed": seed}
+    samples = (
+        {"prompt": decode(prompt), "continuation": decode(text), "original": decode(rest), **drawn}
+        for (prompt, rest), text in zip(found, texts, strict=True)
     )
+    path = Path(name) / SAMPLES
+    write_lines(path, (json.dumps(sample, ensure_ascii=False) for sample in samples))
     return path
+
+
+def _divide(document: np.ndarray, starts: np.ndarray) -> tuple[int, list[int], list[int]]:
+    """(Words given, their ids after BOS, ids that follow): the first words of a document, at most half of them."""
+    begins = np.flatnonzero(starts[document])
+    words = min(PROMPT_WORDS, len(begins) // 2)
+    end = int(begins[words]) if words else 1
+    return words, document[:end].tolist(), document[end : end + CONTINUATION].tolist()
 
 
 def _starts(lm: TextLM) -> np.ndarray:

@@ -3,8 +3,8 @@
 The ids 0 to 3 have a meaning of their own in text streams (Moshi, section 3.4.4). SentencePiece's id 0 is its unknown
 piece; with byte fallback nothing is unknown, which frees it for EPAD.
 
-Of Helium's tokenizer the paper tells (section 3.2.1): SentencePiece's unigram model, 32 000 elements, numbers split into
-single digits, bytes for what is no piece. It does not tell how text is normalised. Its converter in transformers
+Of Helium's tokenizer the paper tells (section 3.2.1): SentencePiece's unigram model, 32 000 elements, numbers split
+into single digits, bytes for what is no piece. It does not tell how text is normalised. Its converter in transformers
 (``HeliumConverter``) puts a space before the text and normalises nothing else; so do tokenizers trained here.
 """
 
@@ -30,8 +30,8 @@ WORD_START = "\u2581"  # SentencePiece writes the space before a word so
 class Tokenizer:
     """A SentencePiece model whose ids 0 to 3 are EPAD, BOS, EOS, PAD.
 
-    Models without a padding piece whose id 3 is the byte 0, which no text holds, are taken too (Llama 2, Mistral): there
-    PAD is that byte.
+    Models without a padding piece whose id 3 is the byte 0, which no text holds, are taken too (Llama 2, Mistral):
+    there PAD is that byte.
 
     Args:
         model: the serialized model.
@@ -67,17 +67,15 @@ class Tokenizer:
     def load(cls, path: str | os.PathLike) -> "Tokenizer":
         """Read a tokenizer from its folder, or from a SentencePiece ``.model`` file.
 
-        A folder may also hold one ``.model`` file of another name, as released models do (``tokenizer_spm_32k_3.model``).
+        A folder may hold one ``.model`` file of another name, as released models do (``tokenizer_spm_32k_3.model``).
         """
         path = Path(path)
         file = path / MODEL_FILE if path.is_dir() else path
         if path.is_dir() and not file.is_file():
             others = sorted(path.glob("*.model"))
             if len(others) > 1:
-                raise AudiolmError(
-                    f"{path} holds {len(others)} SentencePiece models: {', '.join(other.name for other in others[:3])}; "
-                    "name the file that is the tokenizer"
-                )
+                names = ", ".join(other.name for other in others[:3])
+                raise AudiolmError(f"{path} holds {len(others)} SentencePiece models: {names}; name one of the files")
             file = others[0] if others else file
         if not file.is_file():
             raise AudiolmError(f"no tokenizer at {file}; make one with: audiolm tokenizer --out {path}")

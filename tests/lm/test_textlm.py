@@ -7,8 +7,11 @@ import torch
 from audiolm.data.datadir import DataDir
 from audiolm.data.tokens import Meta, TokenWriter
 from audiolm.errors import AudiolmError
+from audiolm.lm.backbone import Backbone
 from audiolm.lm.depth import DepthConfig
-from audiolm.lm.system import TextLMConfig, TextLMSystem, read_texts
+from audiolm.lm.dialogues import read_texts
+from audiolm.lm.llama import write_llama
+from audiolm.lm.system import TextLMConfig, TextLMSystem
 from audiolm.models.moshi.data import DataConfig, MixConfig
 from audiolm.models.moshi.model import ModelConfig
 from audiolm.models.moshi.system import MoshiConfig, MoshiSystem
@@ -35,7 +38,7 @@ def dump(tmp_path):
 
 
 def config(dump, **options) -> TextLMConfig:
-    return TextLMConfig(10, SHAPE, str(dump / "train"), str(dump / "dev"), **options)
+    return TextLMConfig(10, SHAPE, train=str(dump / "train"), valid=str(dump / "dev"), **options)
 
 
 def test_conversations_from_both_sides(dump):
@@ -93,3 +96,16 @@ def test_sets_of_two_tokenizers_are_refused(dump):
         writer.write("e", np.array([[PAD], [5]]))
     with pytest.raises(AudiolmError, match="trained on tokens of another tokenizer than other"):
         TextLMSystem(config(dump)).examples()
+
+
+def test_a_llama_starts_an_audio_lm(dump, tmp_path):
+    shape = TransformerConfig(dim=16, layers=1, heads=2, ffn_dim=24, context=8)
+    backbone = Backbone(10, SHAPE)
+    write_llama(backbone, tmp_path / "llama", 64)
+    model = ModelConfig(10, 2, 4, temporal=shape, depth=DepthConfig(dim=8, layers=1, heads=2, ffn_dim=8))
+    data = DataConfig(str(dump / "train"), str(dump / "dev"), mix={"dialogue": MixConfig()})
+    audio = MoshiSystem(MoshiConfig(model, data))
+    audio.load_init(audio.read_init(str(tmp_path / "llama")))
+    tokens = torch.tensor([[1, 5, 6, 9]])
+    with torch.no_grad():
+        torch.testing.assert_close(audio.model.backbone.text_logits(tokens), backbone.text_logits(tokens))

@@ -177,6 +177,35 @@ def test_a_codec_of_real_speech_from_the_corpus_to_the_page(corpus, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("corpus", ["mini", "librispeech"])
+def test_a_text_lm_from_the_corpus_to_the_page(corpus, tmp_path):
+    """Its export is a Llama, from which another goes on; a second run does nothing."""
+    options = ["--budget", "smoke"]
+    if corpus == "librispeech":
+        folder, words = tmp_path / "corpus", "ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE TEN"
+        for part in ("train-clean-100", "dev-clean", "test-clean"):
+            for chapter in ("1-10", "2-20"):
+                lines = "".join(f"{chapter}-{n:04d} {words}\n" for n in range(3))
+                write_files(folder, {f"{part}/{chapter.replace('-', '/')}/{chapter}.trans.txt": lines})
+        write_files(folder, {"lm.txt": "THREE TWO ONE\nSEVEN\n"})
+        options += ["--corpus_dir", folder, "--lm_corpus", folder / "lm.txt"]
+    run(f"{corpus}/textlm1", tmp_path, *options)
+    exp = tmp_path / "work/exp/textlm"
+    assert len(list((exp / "scores").glob("textlm_*.json"))) == 3
+    assert "Continuations" in (tmp_path / "work/report.html").read_text()
+    assert run(f"{corpus}/textlm1", tmp_path, *options).count("stage") == 0
+    if corpus == "librispeech":
+        assert (tmp_path / "work/data/test/text").read_text().splitlines()[0] == f"1-10 {' '.join([words] * 3)}"
+        counts = json.loads((tmp_path / "work/dump/train/tokens/documents.json").read_text())
+        assert (counts["documents"], counts["words"]) == (4, 64)
+    (tmp_path / "again").mkdir()
+    said = run(f"{corpus}/textlm1", tmp_path / "again", *options, "--textlm", exp / "export", "--stop_stage", "score")
+    assert "\n  text LM, perplexity by word " not in said  # a stopped run prints no table
+    score, again = ((path / "scores/textlm_perplexity_word.json") for path in (exp, tmp_path / "again/work/exp/textlm"))
+    assert abs(json.loads(score.read_text())["value"] / json.loads(again.read_text())["value"] - 1) < 1e-3
+
+
+@pytest.mark.slow
 def test_a_released_codec_instead_of_a_trained_one(tmp_path):
     """Of moshi's layout, four of its levels."""
     transformer = TransformerConfig(dim=32, layers=1, heads=2, ffn_dim=64, ffn="gelu", norm="layer", context=8)
@@ -197,10 +226,13 @@ def test_a_released_codec_instead_of_a_trained_one(tmp_path):
     assert archive.read(next(iter(archive.keys()))).shape[1] == 4
 
 
-@pytest.mark.parametrize("corpus", ["librispeech", "fisher", "two_channel", "synthetic", "wavcaps"])
+@pytest.mark.parametrize(
+    "corpus", ["librispeech", "librispeech/textlm1", "fisher", "two_channel", "synthetic", "wavcaps"]
+)
 def test_data_sh_without_its_corpus(corpus, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "AUDIOLM_VENV": str(Path(sys.executable).parents[1])}
-    recipe = ROOT / "egs" / corpus / ("codec1" if corpus == "wavcaps" else "dialogue1")
+    corpus, _, task = corpus.partition("/")
+    recipe = ROOT / "egs" / corpus / (task or ("codec1" if corpus == "wavcaps" else "dialogue1"))
     folder = "--scripts" if corpus == "synthetic" else "--corpus_dir"
     command = ["bash", "local/data.sh", "--dir", str(tmp_path / "work"), folder, str(tmp_path / "nowhere")]
     done = subprocess.run(command, cwd=recipe, env=environment, capture_output=True, text=True, check=False)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from audiolm.codec.model import Codec
+from audiolm.lm.backbone import Backbone
 from audiolm.train.options import read_config
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +20,11 @@ RECIPES = sorted(path.parent for path in ROOT.glob("egs/*/*/run.sh") if path.par
 DIALOGUE = (
     "corpus audio diarize recognizer align tokenizer text codec codes textlm lm generate score report export".split()
 )
-STAGES = {"dialogue1": DIALOGUE, "codec1": "corpus audio recognizer codec codes score report".split()}
+STAGES = {
+    "dialogue1": DIALOGUE,
+    "codec1": "corpus audio recognizer codec codes score report".split(),
+    "textlm1": "corpus tokenizer tokens textlm score report export".split(),
+}
 
 
 def call(*command, cwd=None):
@@ -48,6 +53,8 @@ def test_trained_models_spare_the_stages_that_would_train_them(recipe, tmp_path)
             [*trained, "--lm_init", "c", "--tokenizer", "d"],
             ["recognizer", "tokenizer", "codec", "textlm"],
         )
+    if recipe.name == "textlm1":
+        trained, stages = ["--tokenizer", "d"], ["tokenizer"]
     status, said = call(recipe / "run.sh", "--dry_run", "--dir", tmp_path / "work", *trained)
     spared = [line.split()[1] for line in said.splitlines() if "not needed" in line]
     assert (status, spared) == (0, stages)
@@ -85,6 +92,19 @@ def test_codecs_of_papers_by_their_configs(names):
     assert model.causal == (name not in ("encodec", "dac", "speechtokenizer"))
 
 
+@pytest.mark.parametrize(("name", "size", "seen"), [("1b", 1.16e9, 23.6e9), ("helium_7b", 6.84e9, 2.1e12)])
+def test_text_lms_by_their_configs(name, size, seen):
+    """Parameters and tokens are what the heads of the files say."""
+    path = ROOT / f"egs/TEMPLATE/textlm1/conf/models/{name}.yaml"
+    run = read_config([path])
+    with torch.device("meta"):
+        model = Backbone(run.config.text_vocab, run.config.temporal)
+    assert sum(p.numel() for p in model.parameters()) == pytest.approx(size, rel=0.005)
+    assert run.config.tokens * run.trainer.batch_size * run.trainer.max_steps == pytest.approx(seen, rel=0.005)
+    head = path.read_text().split("system:")[0]
+    assert "GPU" in head and "FLOP" in head and f"{size / 1e9:.3g}" in head
+
+
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: "-".join(path.parts[-2:]))
 def test_help_explains_every_option(recipe):
     status, said = call(recipe / "run.sh", "--help")
@@ -108,7 +128,7 @@ def test_a_new_recipe_works_and_says_what_is_left_to_do(task, tmp_path):
     status, said = call(recipe / "run.sh", "--stop_stage", "corpus")
     assert status == 1 and "--corpus_dir '' is no folder; name the one that holds fisher" in said
     assert "is there already" in call(new, "fisher", task)[1]
-    assert "there is no task 'dialog1'; tasks are: codec1 dialogue1" in call(new, "ami", "dialog1")[1]
+    assert "there is no task 'dialog1'; tasks are: codec1 dialogue1 textlm1" in call(new, "ami", "dialog1")[1]
     assert "is no folder name" in call(new, "../ami", "dialogue1")[1]
     assert not (house / "egs/ami").exists()
 

@@ -105,3 +105,66 @@ def test_the_verb_takes_transcripts_and_word_times(tmp_path, capsys):
     )
     assert "4 of 4 words are one piece" in capsys.readouterr().out
     assert len(Tokenizer.load(tmp_path / "t").encode("one two three four")) == 4
+
+
+def released(path, pad_id=3, **options):
+    """A SentencePiece model as Moshi's is laid out (unk 0, bos 1, eos 2, pad 3, bytes), under a name of its own."""
+    import sentencepiece
+
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS), model_prefix=str(path.with_suffix("")), vocab_size=330, minloglevel=2,
+        hard_vocab_limit=False, unk_id=0, bos_id=1, eos_id=2, pad_id=pad_id, byte_fallback=True,
+        split_digits=True, **options,
+    )  # fmt: skip
+    return path
+
+
+def test_a_released_model_file_is_taken_as_it_is(tmp_path, capsys):
+    file = released(tmp_path / "tokenizer_spm_32k_3.model")
+    (tmp_path / "tokenizer_spm_32k_3.vocab").unlink()
+    tokenizer = Tokenizer.load(file)
+    assert Tokenizer.load(tmp_path).checksum == tokenizer.checksum  # the folder that holds it alone
+    assert tokenizer.decode(tokenizer.encode("hello two \u00fcber 42")) == "hello two \u00fcber 42"
+    digits = tokenizer.pieces(tokenizer.encode_word("42"))
+    assert [piece for piece in digits if piece != WORD_START] in (["4", "2"], ["<0x34>", "<0x32>"])
+    assert main(["tokenizer", "--take", str(file), "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out/tokenizer.model").read_bytes() == file.read_bytes()
+    released(tmp_path / "other.model")
+    with pytest.raises(AudiolmError, match="holds 2 SentencePiece models: other.model, tokenizer_spm"):
+        Tokenizer.load(tmp_path)
+    capsys.readouterr()
+    assert main(["tokenizer", "--out", str(tmp_path / "x")]) == 1
+    assert "give --text to learn from, or --take" in capsys.readouterr().err
+
+
+def test_llamas_tokenizers_pad_with_the_byte_that_no_text_holds(tmp_path):
+    tokenizer = Tokenizer.load(released(tmp_path / "a.model", pad_id=-1, model_type="bpe"))
+    ids = tokenizer.encode("hello how are you \u00fc")
+    assert min(ids) > PAD and tokenizer.decode([PAD, *ids, PAD]) == "hello how are you \u00fc"
+    assert tokenizer.byte_lengths()[: PAD + 2] == [0, 0, 0, 0, 1]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(words, max_size=4))
+def test_bytes_of_pieces_add_up(tokenizer, words):
+    text = tidy(" ".join(words))
+    if not text or WORD_START in text:
+        return
+    lengths = tokenizer.byte_lengths()
+    assert sum(lengths[id] for id in tokenizer.encode(text)) == len(text.encode()) + 1
+
+
+def test_rare_characters_may_be_bytes():
+    texts = ["ab ba abba"] * 500 + ["\u00fc\u4e00"]
+    whole, most = train_tokenizer(texts, 400), train_tokenizer(texts, 400, character_coverage=0.999)
+    assert whole.pieces(whole.encode_word("\u4e00"))[-1] == "\u4e00"
+    assert most.pieces(most.encode_word("\u4e00"))[-3:] == ["<0xE4>", "<0xB8>", "<0x80>"]
+    with pytest.raises(AudiolmError, match="--character_coverage 0: expected a share above 0"):
+        train_tokenizer(texts, 400, 0)
+
+
+def test_the_verb_takes_plain_text_and_folders(tmp_path, capsys):
+    (tmp_path / "text").write_text("utt1 one two\n")
+    (tmp_path / "more.txt").write_text("three\n\nfour two\n")
+    assert main(["tokenizer", "--text", str(tmp_path), "--out", str(tmp_path / "t")]) == 0
+    assert "4 of 4 words are one piece" in capsys.readouterr().out

@@ -24,7 +24,7 @@ aligner=pocketsphinx    # words of the other sets: one of the same
 tokenizer=              # a trained text tokenizer
 codec=                  # a trained codec, or a released one (kyutai/mimi)
 codec_levels=           # of a released codec, so many of its first levels; empty: all
-lm_init=                # a trained LM that the phases start from: no text LM is trained then
+lm_init=                # a trained LM that the phases start from, or a Llama-shaped text LM by folder or hub id: no text LM is trained then
 recognizer_config=conf/recognizer.yaml # of the recogniser's training
 codec_config=conf/codec.yaml   # of the codec's
 textlm_config=conf/textlm.yaml # of the text LM's
@@ -55,6 +55,8 @@ released= # a codec of another layout, or on the hub
 if [[ -n $codec && ! -f $codec/config.yaml ]]; then released=$codec codec=; fi
 codec_dir=${codec:-$dir/exp/codec}
 init=${lm_init:-$dir/exp/textlm}
+taken= # the LM whose tokenizer is used too, where none is named
+if [[ -n $lm_init && -z $tokenizer && (! -f $lm_init/config.yaml || -f $lm_init/tokenizer.model) ]]; then taken=$lm_init; fi
 phase_files=()
 for file in $phases; do phase_files+=("$file"); done
 phase_name() { basename "$1" .yaml | sed 's/^[0-9]*_/lm_/'; } # 2_speech.yaml: lm_speech
@@ -113,7 +115,7 @@ stage align "Words and their times" --after "$speech $ctc" --out "dump/*/align" 
   both align "$train_aligner" "$aligner" ${ctc:+--recognizer "$recognizer_dir"} "${align_args[@]}"
 stage tokenizer "Train the text tokenizer" --after "$text_stage" --out exp/tokenizer \
   --unless "${tokenizer:+--tokenizer names a trained one}" -- \
-  once tokenizer --text "$text" --out "$tokenizer_dir" "${tokenizer_args[@]}"
+  make_tokenizer "$taken" --text "$text" "${tokenizer_args[@]}"
 stage text "Text streams with PAD and EPAD" --after "align tokenizer" --out "dump/*/text" -- \
   each_set text --tokenizer "$tokenizer_dir" --frame_rate "$frame_rate"
 stage codec "Train the codec" --after "$speech recognizer" --out exp/codec/model.safetensors \

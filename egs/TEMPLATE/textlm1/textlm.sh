@@ -37,26 +37,6 @@ for file in $textlm_config; do configs+=(--config "$file"); done
 data_args=()
 for option in $data_options; do data_args+=("--$option" "${!option}"); done
 
-make_tokenizer() { # TAKEN [OPTION of training…]; TAKEN empty: train on the text of the training set
-  if [[ -n $1 ]]; then
-    once tokenizer --take "$1" --out "$dir/exp/tokenizer"
-  else
-    local files=() file
-    for file in "$dir/data/$train_set/text" "$dir/data/$train_set"/*.txt "$dir/data/$train_set"/*.txt.gz; do
-      if [[ -f $file ]]; then files+=("$file"); fi
-    done
-    once tokenizer --text "${files[@]}" --out "$dir/exp/tokenizer" "${@:2}"
-  fi
-}
-
-make_textlm() { # TEXTLM [OPTION of training…]; TEXTLM empty: train
-  if [[ -n $1 ]]; then
-    once export --textlm "$1" --out "$dir/exp/textlm"
-  else
-    train textlm "${@:2}"
-  fi
-}
-
 scores() { # OPTION…
   for set in $test_sets; do once score --dir "$dir" --set "$set" --train_set "$train_set" "$@"; done
 }
@@ -65,7 +45,7 @@ stage corpus "Prepare the corpus" --out "data/*" -- \
   corpus local/data.sh --sets "$sets" "${data_args[@]}"
 stage tokenizer "Train the text tokenizer" --after corpus --out exp/tokenizer \
   --unless "${tokenizer:+--tokenizer names a trained one}" -- \
-  make_tokenizer "$taken" "${tokenizer_args[@]}"
+  make_tokenizer "$taken" --text "$dir/data/$train_set" "${tokenizer_args[@]}"
 stage tokens "Documents as tokens, packed" --after "corpus tokenizer" --out "dump/*/tokens" -- \
   each_set tokens --tokenizer "$tokenizer_dir" --layout "$layout"
 stage textlm "Train the text LM" --after tokens --out exp/textlm/model.safetensors -- \
