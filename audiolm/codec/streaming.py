@@ -1,7 +1,6 @@
 """Codecs on live sound: frame by frame, many sequences side by side, with state of fixed size."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -9,7 +8,8 @@ from torch import Tensor
 
 from audiolm.codec.prepared import Prepared
 from audiolm.errors import AudiolmError
-from audiolm.nn.steps import Chain, Slots, Step
+from audiolm.nn.graphs import Stepper
+from audiolm.nn.steps import Chain
 
 
 class CodecStream:
@@ -82,62 +82,13 @@ class CodecStream:
                 getattr(self, name).slots.reset(slots)
 
     @cached_property
-    def _encoding(self) -> "Direction":
+    def _encoding(self) -> Stepper:
         form, slots = self.form, self.form.slots(self.batch, self.max_frames)
         run = Chain([form.encoder, form.encoder_transformer, form.downsample]).open(slots)
-        return Direction(slots, lambda wav: form.to_codes(run(wav.transpose(1, 2).to(form.dtype))), self.graphs)
+        return Stepper(slots, lambda wav: form.to_codes(run(wav.transpose(1, 2).to(form.dtype))), self.graphs)
 
     @cached_property
-    def _decoding(self) -> "Direction":
+    def _decoding(self) -> Stepper:
         form, slots = self.form, self.form.slots(self.batch, self.max_frames)
         run = Chain([form.upsample, form.decoder_transformer, form.decoder]).open(slots)
-        return Direction(slots, lambda codes: run(form.from_codes(codes)).transpose(1, 2).float(), self.graphs)
-
-
-class Direction:
-    """The step of encoding or of decoding, with its state; run as it is, or as CUDA graphs, one for each shape."""
-
-    WARM_UPS = 3  # calls before a recording, as torch asks for
-
-    def __init__(self, slots: Slots, step: Step, graphs: bool):
-        self.slots, self.step = slots, step
-        self.graphs: dict[tuple[int, ...], Graph] | None = {} if graphs else None
-
-    def __call__(self, x: Tensor, active: Tensor | None) -> Tensor:
-        """A chunk [B, ...] through the active slots."""
-        if self.graphs is None:
-            self.slots.active = active
-            return self.step(x)
-        if x.shape not in self.graphs:
-            self.graphs[x.shape] = self._record(x)
-        self.slots.active.fill_(True) if active is None else self.slots.active.copy_(active)
-        graph = self.graphs[x.shape]
-        graph.input.copy_(x)
-        graph.work.replay()
-        return graph.output.clone()
-
-    def _record(self, x: Tensor) -> "Graph":
-        """Record the step for chunks of x's shape, without a trace in the state: all slots pause."""
-        if self.slots.active is None:
-            self.slots.active = self.slots.buffers[0].new_zeros(self.slots.batch, dtype=torch.bool)
-        self.slots.active.fill_(False)
-        given = x.to(self.slots.device, copy=True)
-        side = torch.cuda.Stream(self.slots.device)
-        side.wait_stream(torch.cuda.current_stream(self.slots.device))
-        with torch.cuda.stream(side):
-            for _ in range(self.WARM_UPS):
-                self.step(given)
-        torch.cuda.current_stream(self.slots.device).wait_stream(side)
-        work = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(work):
-            output = self.step(given)
-        return Graph(work, given, output)
-
-
-@dataclass
-class Graph:
-    """A recorded step with the memory that it reads and writes."""
-
-    work: "torch.cuda.CUDAGraph"
-    input: Tensor
-    output: Tensor
+        return Stepper(slots, lambda codes: run(form.from_codes(codes)).transpose(1, 2).float(), self.graphs)

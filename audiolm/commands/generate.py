@@ -12,6 +12,7 @@ stream and their times) and meta.jsonl (one line an item: where it comes from an
 import argparse
 from pathlib import Path
 
+from audiolm.commands.parts import add_guard_options, check_numbers, repetition_guard
 from audiolm.errors import AudiolmError
 
 MODES = ("continue", "unconditional", "asr", "tts")
@@ -19,6 +20,7 @@ LEAST = {  # of options that are numbers
     "num_continue": 0, "num_unconditional": 0, "num_asr": 0, "num_tts": 0, "prompt": 0, "seconds": 0.1, "min_words": 1,
     "temperature": 0, "text_temperature": 0, "tts_temperature": 0, "tts_text_temperature": 0,
     "tts_acoustic_temperature": 0, "guidance": 0, "top_k": 0, "pad_share": 0, "max_pause": 0, "batch": 1,
+    "repetition_window": 0, "repetition_share": 0, "max_silence": 0,
 }  # fmt: skip
 
 
@@ -62,6 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "badly, are noise (default: all)",
     )
     parser.add_argument("--max_pause", type=float, default=2.0, help="tts: longest pause before a word in seconds")
+    add_guard_options(parser)
+    parser.add_argument(
+        "--max_silence", type=float, default=0.0, help="longest time without a word in conversations; 0 = any"
+    )
+    parser.add_argument(
+        "--silence_action", choices=("speak", "stop"), default="speak", help="after it: a word, or the end"
+    )
     parser.add_argument("--batch", type=int, default=64, help="sequences at once")
     parser.add_argument("--seed", type=int, default=0, help="of all draws")
     parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU if there is one")
@@ -75,6 +84,7 @@ def run(args: argparse.Namespace) -> None:
 
     from audiolm.codec.load import load_codec
     from audiolm.lm.sampling import Sampling
+    from audiolm.models.moshi.generate import SilenceGuard
     from audiolm.models.moshi.modes import Drawing
     from audiolm.models.moshi.output import Writer
     from audiolm.models.moshi.requests import Requests
@@ -88,13 +98,19 @@ def run(args: argparse.Namespace) -> None:
     dumps = [args.dir / "dump" / name for name in args.sets]
     requests = Requests(dumps, args.lm, checksum(args.codec), tokenizer, device)
     rate = requests.frame_rate
+    silence = SilenceGuard(max(1, round(args.max_silence * rate)), args.silence_action) if args.max_silence else None
     talk = Drawing(
-        Sampling(args.temperature, args.top_k), Sampling(args.text_temperature, args.top_k), args.seed, args.batch
+        Sampling(args.temperature, args.top_k),
+        Sampling(args.text_temperature, args.top_k),
+        args.seed,
+        args.batch,
+        repetition=repetition_guard(args),
+        silence=silence,
     )
     voice = Sampling(args.tts_temperature, args.top_k)
     acoustic = voice if args.tts_acoustic_temperature is None else Sampling(args.tts_acoustic_temperature, args.top_k)
     pauses = voice if args.tts_text_temperature is None else Sampling(args.tts_text_temperature, args.top_k)
-    say = Drawing(voice, pauses, args.seed, args.batch, args.guidance, acoustic)
+    say = Drawing(voice, pauses, args.seed, args.batch, args.guidance, acoustic, repetition_guard(args))
     pacing = SpeakConfig(round(args.max_pause * rate), args.pad_bonus, args.pad_share)
     user = args.user == "given"
     heard = args.tts_levels
@@ -123,10 +139,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    for option, least in LEAST.items():
-        value = getattr(args, option)
-        if value is not None and not least <= value < float("inf"):  # NaN is neither
-            raise AudiolmError(f"--{option} {value}: expected a number, at least {least}")
+    check_numbers(args, LEAST)
     if "continue" in args.modes and args.prompt >= args.seconds:
         raise AudiolmError(
             f"--prompt {args.prompt:g}: expected less than --seconds {args.seconds:g}, which it is part of"

@@ -34,6 +34,8 @@ VERBS = {
     "report": "write the experiment's report.html",
     "encode": "turn audio files into codes, with any trained or released codec",
     "decode": "turn codes back into audio",
+    "transcribe": "write down what is said in audio files, with a trained audio LM",
+    "say": "speak a text with a trained audio LM",
     "export": "write a trained model in a layout that other tools load",
     "launch": "run a command as an array of jobs: local processes or a cluster",
     "merge": "join the part files of an array job and count what was rejected",

@@ -211,11 +211,18 @@ class DepthTransformer(nn.Module):
         """Logits [levels, N, codebook_size]; arguments as of :meth:`hidden`."""
         return self.heads(self.hidden(state, tokens, levels))
 
-    def start(self, state: Tensor) -> "DepthState":
-        """Begin the codes of one frame for each of N slots; ``state`` is [N, temporal_dim]."""
+    def start(self, state: Tensor, frame: "DepthState | None" = None) -> "DepthState":
+        """Begin the codes of one frame for each of N slots; ``state`` is [N, temporal_dim].
+
+        Args:
+            frame: what an earlier call returned, to be used again; None: allocate it.
+        """
         slots, heads, head_dim = len(state), self.config.heads, self.config.dim // self.config.heads
-        caches = [state.new_empty(2, slots, heads, self.levels, head_dim) for _ in self.layers]
-        return DepthState(self.state_proj(state).view(slots, -1, self.config.dim), caches)
+        inputs = self.state_proj(state).view(slots, -1, self.config.dim)
+        if frame is not None:
+            return frame.again(inputs)
+        caches = [inputs.new_empty(2, slots, heads, self.levels, head_dim) for _ in self.layers]
+        return DepthState(inputs, caches)
 
     def step(self, frame: "DepthState", level: int, previous: Tensor) -> Tensor:
         """Logits [N, codebook_size] of one level, from the token before it, int64 [N]; levels in order from 0."""
@@ -249,9 +256,9 @@ class CodeHeads(nn.Module):
         """Logits [levels, N, codebook_size]; ``tokens`` are not looked at."""
         return self.heads(self.hidden(state, tokens, levels))
 
-    def start(self, state: Tensor) -> "DepthState":
-        """Begin the codes of one frame for each of N slots; ``state`` is [N, temporal_dim]."""
-        return DepthState(state[:, None], [])
+    def start(self, state: Tensor, frame: "DepthState | None" = None) -> "DepthState":
+        """Begin the codes of one frame; arguments as of :meth:`DepthTransformer.start`."""
+        return DepthState(state[:, None], []) if frame is None else frame.again(state[:, None])
 
     def step(self, frame: "DepthState", level: int, previous: Tensor) -> Tensor:
         """Logits [N, codebook_size] of one level."""
@@ -269,3 +276,8 @@ class DepthState:
 
     inputs: Tensor
     caches: list[Tensor]
+
+    def again(self, inputs: Tensor) -> "DepthState":
+        """The same memory for another frame: levels write their keys and values before they are read."""
+        self.inputs.copy_(inputs)
+        return self

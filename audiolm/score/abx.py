@@ -48,7 +48,7 @@ class Abx:
     """An ABX error rate.
 
     Attributes:
-        error: 0 … 1, chance is 0.5.
+        error: 0 … 1, chance is 0.5; a difference of two such.
         ci: 95 % interval by bootstrap, or None where nothing can be drawn.
         drawn: what the bootstrap draws: "speakers" or "cells".
         triples, cells, speakers, items: behind the value.
@@ -80,14 +80,17 @@ def abx(
     max_size_group: int | None = MAX_SIZE_GROUP,
     max_x_across: int | None = MAX_X_ACROSS,
     seed: int = 0,
+    against: Sequence[np.ndarray] | None = None,
 ) -> Abx | None:
-    """ABX error rate of features [F_i, D], F_i >= 1, of items.
+    """ABX error rate of features [F_i, D], F_i >= 1, of items; or how far it is above that of other features of them.
 
     Args:
         speaker: of X: "within" or "across".
         max_size_group: items of a speaker's triphone, at most; None: all.
         max_x_across: speakers of X for one speaker's A and B, at most; None: all.
         seed: of what is taken where there is more.
+        against: other features of the same items: errors are differences then, triple by triple, and the interval is
+            that of the difference, which is narrower than those of the two rates.
 
     Returns:
         None where no triple can be made: no triphone comes twice beside another of its context.
@@ -96,6 +99,8 @@ def abx(
     if not all_cells:
         return None
     errors = _errors(all_cells, [normalized(each) for each in features])
+    if against is not None:
+        errors = errors - _errors(all_cells, [normalized(each) for each in against])
     speakers = sorted({cell.speaker for cell in all_cells})
     draws, drawn = _bootstrap(all_cells, errors, seed)
     used = {index for cell in all_cells for group in (cell.a, cell.b, cell.x) for index in group}

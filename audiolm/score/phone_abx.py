@@ -1,6 +1,6 @@
 """Phone ABX of a codec's latents, beside that of log-mel frames and of the states that it was distilled from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from audiolm.codec.load import load_codec
+from audiolm.codec.model import Codec
 from audiolm.codec.teacher import Teacher
 from audiolm.data.datadir import DataDir
 from audiolm.data.tokens import TokenReader
@@ -60,7 +61,7 @@ def score(codec_dir: Path, dump: Path, items: Sequence[Item], source: str, data:
         if item.file in read and not _empty(frames_of(item, codec.frame_rate, len(read[item.file])))
     ]
     levels = codec.n_q
-    latents = {1: _latents(codec, read, 1), levels: _latents(codec, read, levels)}
+    latents = {1: latents_of(codec, read, 1), levels: latents_of(codec, read, levels)}
     mel = _log_mel(wavs, codec.sample_rate)
     pooled = Features(codec.frame_rate, lambda file: _pooled(mel.of(file), 100 / codec.frame_rate))
     rows = [
@@ -138,7 +139,7 @@ def _score(
     )
 
 
-def _latents(codec, codes: dict[str, np.ndarray], levels: int) -> Features:
+def latents_of(codec: Codec, codes: Mapping[str, np.ndarray], levels: int) -> Features:
     """What the quantizer makes of the first levels' codes, as the decoder would get it."""
 
     @torch.inference_mode()

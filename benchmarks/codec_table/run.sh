@@ -10,6 +10,7 @@ set -euo pipefail
 
 # Begin configuration.
 dir=work/codec_table   # of data.sh; everything is written here
+pairs="mimi,no_distillation mimi,no_split no_split,no_split+no_distillation" # whose differences are told
 codecs="mimi no_distillation no_split no_split+no_distillation encodec soundstream dac" # +: both changes
 parallel=1             # codecs trained at a time
 steps=1200             # of every training
@@ -41,8 +42,8 @@ train() { # NAME
   configs=$(changes "$1")
   mkdir -p "$work/dump" "$work/log"
   for set in train dev test; do
-    mkdir -p "$work/dump/$set"
-    ln -sfn "$(realpath "$dir/dump/$set/audio")" "$work/dump/$set/audio"
+    mkdir -p "$work/dump/$set" "$dir/dump/$set/phones"
+    for kind in audio phones; do ln -sfn "$(realpath "$dir/dump/$set/$kind")" "$work/dump/$set/$kind"; done
   done
   ln -sfn "$(realpath "$dir/data")" "$work/data"
   if [[ $1 != *no_distillation* && ! $1 =~ ^(encodec|soundstream|dac)$ ]]; then
@@ -57,8 +58,8 @@ train() { # NAME
 
 score() { # NAME
   local work=$dir/$1
-  audiolm codes --dir "$work" --sets test --codec "$work/exp/codec" --job 1 --num_jobs 1
-  audiolm merge --dir "$work" --sets test --kind codes --num_jobs 1 --max_rejected 0%
+  audiolm codes --dir "$work" --sets dev test --codec "$work/exp/codec" --job 1 --num_jobs 1
+  audiolm merge --dir "$work" --sets dev test --kind codes --num_jobs 1 --max_rejected 0%
   audiolm score --dir "$work" --set test --metrics codec abx --asr pocketsphinx --codec "$work/exp/codec"
 }
 
@@ -83,4 +84,8 @@ fi
 if runs table; then
   # shellcheck disable=SC2086
   python3 "$here/table.py" --dir "$dir" $codecs
+  if [[ -n $pairs ]]; then
+    # shellcheck disable=SC2086
+    python3 "$here/differences.py" --dir "$dir" $pairs
+  fi
 fi

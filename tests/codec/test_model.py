@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from tiny_codecs import settings, tiny_codec
+from tiny_codecs import relative, settings, tiny_codec
 
-from audiolm.codec.model import CodecConfig, DecoderConfig, EncoderConfig
+from audiolm.codec.model import Codec, CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import Draws
 from audiolm.codec.seanet import SeanetConfig, SeanetDecoder, SeanetEncoder
 from audiolm.codec.spectral import SpectralConfig
@@ -125,3 +125,18 @@ def test_encoder_and_decoder_are_one_of_their_kinds():
         DecoderConfig(seanet=SeanetConfig(), istft=SpectralConfig())
     with pytest.raises(AudiolmError, match="n_fft 100 is not a multiple of stft_hop 80"):
         SpectralConfig(n_fft=100)
+
+
+@pytest.mark.parametrize("name", ["seanet", "encodec", "soundstream", "speechtokenizer", "dac"])
+def test_untrained_sides_keep_the_signal(name):
+    """What differs between inputs is most of the output, as loud as it came: nothing is drowned by biases."""
+    torch.manual_seed(0)
+    config = CodecConfig(**(settings(name) if name == "seanet" else relative(name)))
+    codec = Codec(config)
+    wav = 0.1 * torch.randn(8, 1, 6400)
+    with torch.no_grad():
+        latents, made = codec.encoder(wav), codec.decoder(torch.randn(8, config.dim, 20))
+    assert 0.2 < float(latents.std()) < 5
+    assert float(latents.std(dim=0).mean()) > 0.5 * float(latents.std())
+    assert 0.01 < float(made.std()) < 0.5
+    assert float(made.std(dim=0).mean()) > 0.5 * float(made.std())

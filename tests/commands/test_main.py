@@ -59,6 +59,8 @@ def test_what_the_system_refuses_is_one_line(tmp_path, capsys, monkeypatch):
         ("audio --sets dev --fs 8000", "no data directory"),
         (f"{GENERATE} --batch 0", "--batch 0: expected a number, at least 1"),
         (f"{GENERATE} --tts_temperature nan", "--tts_temperature nan: expected a number, at least 0"),
+        (f"{GENERATE} --max_silence nan", "--max_silence nan: expected a number, at least 0"),
+        (f"{GENERATE} --repetition_window -1", "--repetition_window -1: expected a number, at least 0"),
         (f"{GENERATE} --prompt 15", "--prompt 15: expected less than --seconds 15, which it is part of"),
         ("merge --sets dev --kind code --num_jobs 1", "--kind code: no array verb of that name; did you mean 'codes'?"),
         ("merge --sets dev --kind codes --num_jobs 1 --max_rejected 1.5", "--max_rejected 1.5: expected a share"),

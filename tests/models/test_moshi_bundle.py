@@ -1,35 +1,21 @@
 """The exported directory: whole, loadable, and of parts that belong together."""
 
 import json
-from dataclasses import asdict
 
 import pytest
-import yaml
 
 import audiolm
 from audiolm.commands.main import main
 from audiolm.models.moshi.bundle import MANIFEST
 from audiolm.text.tokenizer import Tokenizer, train_tokenizer
-from audiolm.train.checkpoint import checksum, write_model
+from audiolm.train.checkpoint import checksum
 from tests.codec.tiny_codecs import write_experiment
-from tests.models.conftest import make_model, model_config
+from tests.models.tiny_parts import write_parts
 
 
 @pytest.fixture
 def parts(tmp_path) -> dict[str, str]:
-    """Experiments of an LM, of the codec whose codes it was trained on, and its tokenizer, by option."""
-    tokenizer = train_tokenizer(["one two three"], 300)
-    tokenizer.save(tmp_path / "tokenizer")
-    write_experiment(tmp_path / "codec")
-    shape = {"levels": 3, "codebook_size": 16, "text_vocab": tokenizer.vocab_size}
-    model = make_model(**shape)
-    model.codec.claim(checksum(tmp_path / "codec"), "codec")
-    model.backbone.tokenizer.claim(tokenizer.checksum, "tokenizer")
-    config = {"system": "moshi", "model": asdict(model_config(**shape)), "data": {"mix": {"dialogue": {"weight": 1.0}}}}
-    (tmp_path / "lm").mkdir()
-    (tmp_path / "lm" / "config.yaml").write_text(yaml.safe_dump(config))
-    write_model(tmp_path / "lm", model.state_dict())
-    return {name: str(tmp_path / name) for name in ("lm", "codec", "tokenizer")} | {"out": str(tmp_path / "bundle")}
+    return write_parts(tmp_path)
 
 
 def export(parts: dict[str, str]) -> int:

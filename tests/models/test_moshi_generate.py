@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from audiolm.lm.sampling import Sampling
+from audiolm.lm.sampling import RepetitionGuard, Sampling
 from audiolm.models.moshi.data import delayed_input
 from audiolm.models.moshi.generate import MoshiStream, SampledText, complete
 from audiolm.models.moshi.speak import SpeakConfig, SpeakWords
@@ -15,6 +15,7 @@ from audiolm.text.tokenizer import EPAD, PAD
 from tests.models.conftest import ENTRIES, LEVELS, TEXT, make_model
 
 GREEDY = Sampling(temperature=0)
+GUARD = RepetitionGuard(window=4, share=0.3)
 FRAMES = 40
 
 
@@ -119,25 +120,27 @@ def test_each_slot_is_what_it_is_alone_and_resets_alone():
     long = torch.full((1 + 2 * LEVELS,), TO_GENERATE)
     prompts = torch.from_numpy(random_grid(3))[:, :, :5]  # three conversations' first frames
 
-    def run(stream, slots, plan, steps):
-        generator = torch.Generator().manual_seed(0)
-        outputs = []
-        for t in range(steps):
-            forced = torch.stack([plan[slot](t) for slot in range(slots)])
-            outputs.append(stream.step(forced, SampledText(GREEDY, generator), GREEDY, generator))
+    def make(seeds, sampling):
+        return MoshiStream(
+            model, len(seeds), "dialogue", sampling, SampledText(sampling, len(seeds)), seeds, repetition=GUARD
+        )
+
+    def run(stream, plan, steps):
+        outputs = [stream.step(torch.stack([forced(t) for forced in plan])) for t in range(steps)]
         return torch.stack(outputs, dim=2)
 
     def conversation(index, start=0):
         return lambda t: prompts[index, :, t - start] if 0 <= t - start < 5 else long
 
-    alone = [run(MoshiStream(model, 1, "dialogue"), 1, [conversation(i)], 20)[0] for i in range(3)]
-    stream = MoshiStream(model, 2, "dialogue")
-    first = run(stream, 2, [conversation(0), conversation(1)], 12)
-    stream.reset([0])
-    second = run(stream, 2, [conversation(2), lambda t: long], 8)
-    assert first[0].tolist() == alone[0][:, :12].tolist()
-    assert second[0].tolist() == alone[2][:, :8].tolist()
-    assert torch.cat((first, second), dim=2)[1].tolist() == alone[1].tolist()
+    for sampling in (GREEDY, Sampling(1.0), Sampling(0.8, top_k=4)):
+        alone = [run(make([i], sampling), [conversation(i)], 20)[0] for i in range(3)]
+        stream = make([0, 1], sampling)
+        first = run(stream, [conversation(0), conversation(1)], 12)
+        stream.begin([0], [2])
+        second = run(stream, [conversation(2), lambda t: long], 8)
+        assert first[0].tolist() == alone[0][:, :12].tolist()
+        assert second[0].tolist() == alone[2][:, :8].tolist()
+        assert torch.cat((first, second), dim=2)[1].tolist() == alone[1].tolist()
 
 
 def test_recognition_takes_the_delay_away():
@@ -146,7 +149,7 @@ def test_recognition_takes_the_delay_away():
     grid[:, 0] = TO_GENERATE
     calls = []
 
-    def echo(logits):  # what a perfect recogniser of level 1 would say, four frames late
+    def echo(logits, uniform, may):  # what a perfect recogniser of level 1 would say, four frames late
         calls.append(model_steps())
         return torch.from_numpy(grid[:, 1, len(calls) - 1] + 4)
 
@@ -156,7 +159,7 @@ def test_recognition_takes_the_delay_away():
     def model_steps():
         return len(stream_steps)
 
-    filled = complete(model, grid, "asr", GREEDY, GREEDY, choose_text=echo)
+    filled = complete(model, grid, "asr", GREEDY, GREEDY, text=echo)
     assert filled[0, 0].tolist() == (grid[0, 1] + 4).tolist()
     # Frame u's text is chosen in step u + 5 (from 1): frames 0 … u + 3 of the sound have been seen then.
     assert calls == [u + 5 for u in range(FRAMES)]
@@ -167,12 +170,12 @@ class TestSpeakWords:
 
     def speak(self, logits: list[int], **config):
         """Feed frames whose likeliest token is given, one a frame for both slots; return [slots, frames]."""
-        policy = SpeakWords(self.words, GREEDY, SpeakConfig(**config), torch.Generator())
+        policy = SpeakWords(self.words, GREEDY, SpeakConfig(**config))
         frames = []
         for best in logits:
             row = torch.zeros(2, TEXT)
             row[:, best] = 1
-            frames.append(policy(row))
+            frames.append(policy(row, torch.ones(2), torch.ones(2, dtype=torch.bool)))
         return torch.stack(frames, dim=1).tolist(), policy
 
     def test_words_in_order_at_the_models_times(self):
@@ -203,8 +206,8 @@ class TestSpeakWords:
         model = make_model()
         grid = np.full((2, 1 + 2 * LEVELS, FRAMES), TO_GENERATE)
         grid[:, model.config.layout.user] = ABSENT
-        policy = SpeakWords(self.words, GREEDY, SpeakConfig(max_pause=3), torch.Generator())
-        filled = complete(model, grid, "tts", GREEDY, GREEDY, choose_text=policy)
+        policy = SpeakWords(self.words, GREEDY, SpeakConfig(max_pause=3))
+        filled = complete(model, grid, "tts", GREEDY, GREEDY, text=policy)
         begins = np.array([t not in (6,) for t in range(TEXT)])
         assert [[word.pieces for word in read_text(one[0], begins)] for one in filled] == self.words
         assert (filled[:, 1 : 1 + LEVELS] >= 0).all()

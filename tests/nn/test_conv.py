@@ -11,6 +11,7 @@ from audiolm.nn.conv import (
     SkippedLSTM,
     fold_weight_norm,
     folded_state,
+    init_conv,
     load_folded_state,
 )
 
@@ -130,3 +131,22 @@ def test_weight_norm_folds_into_plain_convolutions():
 def test_kernel_shorter_than_stride_is_refused(make):
     with pytest.raises(ValueError, match="leaves gaps at stride 4"):
         make(1, 1, 3, stride=4)
+
+
+@pytest.mark.parametrize("norm", ["none", "weight_norm"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda norm: PaddedConv1d(32, 48, 7, stride=3, norm=norm),
+        lambda norm: PaddedConvTranspose1d(32, 48, 8, stride=4, norm=norm),
+        lambda norm: PaddedConvTranspose1d(64, 64, 4, stride=2, groups=64, norm=norm),
+    ],
+    ids=["conv", "transposed", "by channel"],
+)
+def test_initial_weights_keep_the_power_of_noise(layer, norm):
+    torch.manual_seed(0)
+    conv = layer(norm)
+    x = torch.randn(16, conv.conv.in_channels, 200)
+    for gain in (1.0, 0.3):
+        init_conv(conv, gain)
+        assert float(conv(x).detach()[..., 8:-8].std()) == pytest.approx(gain, rel=0.1)

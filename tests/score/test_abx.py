@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from dataclasses import replace
 
 import fastabx_reference
 import numpy as np
@@ -49,6 +50,20 @@ def test_abx_within_a_speaker_by_hand():
     assert found.error == pytest.approx(1 / 8)
     assert (found.triples, found.cells, found.speakers, found.items) == (2 * 2 + 2 * 2, 2, 1, 4)
     assert found.drawn == "cells" and found.ci[0] <= found.error <= found.ci[1]
+
+
+def test_difference_of_two_features_has_an_interval_of_its_own():
+    rng = np.random.default_rng(0)
+    items = [Item("r", 0.0, 0.1, phone, "k", "s", "ann") for phone in "ab" for _ in range(8)]
+    items += [replace(item, previous="t") for item in items]
+    signs = np.array([1.0 if item.phone == "a" else -1.0 for item in items])
+    good = [np.array([[sign, 1.0]]) + 0.3 * rng.normal(size=(1, 2)) for sign in signs]
+    worse = [frames + 0.7 * rng.normal(size=(1, 2)) for frames in good]
+    found = abx(items, worse, against=good)
+    assert found.error == pytest.approx(abx(items, worse).error - abx(items, good).error)
+    assert found.ci[0] <= found.error <= found.ci[1]
+    same = abx(items, good, against=good)
+    assert (same.error, same.ci) == (0.0, (0.0, 0.0))
 
 
 def test_abx_averages_contexts_then_speakers_then_phones():

@@ -35,7 +35,7 @@ codec = audiolm.load_codec("{name}/codec")
 codes = codec.encode(wav)  # float32 [B, 1, T] at {sample_rate} Hz -> int64 [B, {levels}, frames]
 ```
 
-From the shell: `audiolm generate --lm {name}/lm --codec {name}/codec --tokenizer {name}/tokenizer …`
+From the shell: `audiolm transcribe talk.wav --model {name}`, `audiolm say "good morning" --model {name} --out it.wav`
 """
 
 

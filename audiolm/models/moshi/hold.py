@@ -62,14 +62,20 @@ class HoldState:
         for state in (self.recent, self.piece, self.age):
             state[slots] = -1
 
-    def step(self, text: Tensor) -> Tensor:
-        """One more frame of text, int64 [B] -> features [B, 3] as in :func:`held_words`."""
-        self.recent = torch.cat((self.recent[:, 1:], text[:, None]), dim=1)
-        is_piece = self.recent >= NUM_SPECIAL
+    def step(self, text: Tensor, active: Tensor | None = None) -> Tensor:
+        """One more frame of text, int64 [B] -> features [B, 3] as in :func:`held_words`.
+
+        Slots where ``active``, bool [B], is False stay as they are; what comes out for them means nothing.
+        """
+        recent = torch.cat((self.recent[:, 1:], text[:, None]), dim=1)
+        is_piece = recent >= NUM_SPECIAL
         begins = is_piece[:, 0]
-        self.piece = torch.where(begins, self.recent[:, 0], self.piece)
+        piece = torch.where(begins, recent[:, 0], self.piece)
         older = torch.where(self.age < 0, -1, (self.age + 1).clamp(max=MAX_AGE))
-        self.age = torch.where(begins, 0, older)
+        age = torch.where(begins, 0, older)
+        for state, new in ((self.recent, recent), (self.piece, piece), (self.age, age)):
+            kept = active if active is None or state.ndim == 1 else active[:, None]
+            state.copy_(new if kept is None else torch.where(kept, new, state))
         none = len(self.offsets)
         until = torch.where(is_piece & (self.offsets > 0), self.offsets, none).min(dim=1).values
-        return torch.stack((self.piece, self.age, torch.where(until < none, until, -1)), dim=1)
+        return torch.stack((piece, age, torch.where(until < none, until, -1)), dim=1)

@@ -28,9 +28,7 @@ class LossConfig:
     text_padding: Literal["paper", "moshi_finetune"] = "paper"
 
 
-def text_loss(
-    states: Tensor, head: Tensor, targets: Tensor, config: LossConfig, scale: Tensor | float = 1.0
-) -> Tensor:
+def text_loss(states: Tensor, head: Tensor, targets: Tensor, config: LossConfig, scale: Tensor | float = 1.0) -> Tensor:
     """Weighted cross entropy of the text stream, a scalar.
 
     Args:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from audiolm.data.datadir import DataDir
 from audiolm.data.files import write_lines
 from audiolm.data.tables import Word
 from audiolm.streams.grid import GridLayout
-from audiolm.streams.text import read_text
+from audiolm.streams.text import PlacedWord, read_text
 from audiolm.text.normalize import tidy
-from audiolm.text.tokenizer import Tokenizer
+from audiolm.text.tokenizer import BOS, EOS, Tokenizer
 
 
 @dataclass
@@ -40,6 +40,38 @@ class Item:
     grid: np.ndarray
     source: str | None = None
     meta: dict[str, Any] = field(default_factory=dict)
+
+
+def read_words(
+    text: np.ndarray, word_initial: np.ndarray, tokenizer: Tokenizer, frame_rate: float, turns: bool = False
+) -> list[Word]:
+    """The words of a text stream, int [T], and their times.
+
+    Args:
+        word_initial: bool [text_vocab], the ids that begin a word.
+        turns: the words are of two speakers, BOS before the main one's and EOS before the other's.
+
+    Returns:
+        Words of a file without a name, channel A (the other speaker's: B). What spells nothing is left out.
+    """
+    marks = np.flatnonzero((text == BOS) | (text == EOS)) if turns else np.zeros(0, np.int64)
+    words = []
+    for word in read_text(text, word_initial):
+        before = np.searchsorted(marks, word.frame)
+        channel = "B" if before and text[marks[before - 1]] == EOS else "A"
+        words += to_word(word, tokenizer, frame_rate, channel)
+    return words
+
+
+def to_word(placed: PlacedWord, tokenizer: Tokenizer, frame_rate: float, channel: str = "A") -> list[Word]:
+    """A word and its times, of a file without a name; no word where it spells nothing.
+
+    Ids that the model has and the tokenizer does not (see ``text_vocab``) are passed over. An untrained model may spell
+    blanks and control characters, byte by byte, which no table can hold.
+    """
+    spelt = tokenizer.decode([piece for piece in placed.pieces if piece < tokenizer.vocab_size])
+    spelt = "".join(tidy(spelt).split())
+    return [Word("", channel, placed.start(frame_rate), placed.duration(frame_rate), spelt)] if spelt else []
 
 
 class Writer:
@@ -79,9 +111,8 @@ class Writer:
                 path = os.path.abspath(self.directory / "audio" / f"{item.file}.flac")
                 audio.write(path, waves[item.file], self.codec.sample_rate)
             words = [
-                Word(item.file, item.channels[0], word.start(rate), word.duration(rate), spelt, 1.0)
-                for word in read_text(item.grid[0], self.word_initial)
-                if (spelt := self._spell(word.pieces))
+                replace(word, file=item.file, channel=item.channels[0])
+                for word in read_words(item.grid[0], self.word_initial, self.tokenizer, rate)
             ]
             for reco, channel in zip(item.recos, item.channels, strict=True):
                 data.wav[reco] = path
@@ -95,14 +126,6 @@ class Writer:
         data.ctm = spoken
         data.write(self.directory)
         write_lines(self.directory / "meta.jsonl", lines)
-
-    def _spell(self, pieces: list[int]) -> str:
-        """A word; ids that the model has and the tokenizer does not (see ``text_vocab``) are passed over.
-
-        An untrained model may spell blanks and control characters, byte by byte, which no table can hold.
-        """
-        spelt = self.tokenizer.decode([piece for piece in pieces if piece < self.tokenizer.vocab_size])
-        return "".join(tidy(spelt).split())
 
     @torch.inference_mode()
     def _decode(self, items: Sequence[Item], batch: int = 16) -> dict[str, np.ndarray]:

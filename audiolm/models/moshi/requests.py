@@ -1,6 +1,7 @@
 """What a recipe asks of its trained model, and the items that come of it: one method a mode of ``audiolm generate``."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -145,7 +146,7 @@ def _spread(items: list[T], count: int) -> list[T]:
     return [items[i * len(items) // count] for i in range(count)]
 
 
-def _drawn(drawing: Drawing) -> dict[str, float | int]:
+def _drawn(drawing: Drawing) -> dict:
     return {
         "temperature": drawing.codes.temperature,
         "text_temperature": drawing.text.temperature,
@@ -153,4 +154,6 @@ def _drawn(drawing: Drawing) -> dict[str, float | int]:
         "guidance": drawing.guidance,
         "acoustic_temperature": (drawing.acoustic or drawing.codes).temperature,
         "seed": drawing.seed,
+        "repetition": drawing.repetition and asdict(drawing.repetition),
+        "silence": drawing.silence and asdict(drawing.silence),
     }

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from audiolm.errors import AudiolmError
 from audiolm.lm.sampling import Sampling, sample
 from audiolm.text.tokenizer import EPAD, PAD
 
@@ -30,11 +30,12 @@ class SpeakWords:
     """Chooses PAD or EPAD as the model draws them, and the next given word where it draws anything else.
 
     Args:
-        words: for every slot, its words, each a list of pieces.
+        words: for every slot, its words, each a list of pieces. The first word of a turn may begin with BOS (the main
+            speaker's) or EOS (the other's), as in Moshi's multi-stream TTS (appendix C).
         sampling: how the draw is made (Moshi: temperature 0.6).
         config: pacing.
-        generator: of the draws.
         device: of the logits.
+        capacity: the most pieces of a slot; None: as many as are given now.
     """
 
     def __init__(
@@ -42,52 +43,80 @@ class SpeakWords:
         words: Sequence[Sequence[Sequence[int]]],
         sampling: Sampling,
         config: SpeakConfig,
-        generator: torch.Generator,
         device: torch.device | str = "cpu",
+        capacity: int | None = None,
     ):
-        self.sampling, self.config, self.generator = sampling, config, generator
-        pieces = [[piece for word in slot for piece in word] for slot in words]
-        longest = max(map(len, pieces), default=0)
+        self.sampling, self.config = sampling, config
+        batch = len(words)
+        self.capacity = max((sum(map(len, slot)) for slot in words), default=0) if capacity is None else capacity
         # One column more: PAD, where a slot with all its words said stays.
-        table = np.full((len(words), longest + 1), PAD, dtype=np.int64)
-        inside = np.zeros((len(words), longest + 1), dtype=bool)  # the piece goes on with a word
-        for slot, (row, slot_words) in enumerate(zip(pieces, words, strict=True)):
-            table[slot, : len(row)] = row
-            inside[slot, : len(row)] = [index > 0 for word in slot_words for index in range(len(word))]
-        self.pieces = torch.from_numpy(table).to(device)
-        self.inside = torch.from_numpy(inside).to(device)
-        self.left = torch.tensor([len(row) for row in pieces], device=device)
-        self.next = torch.zeros_like(self.left)  # index of each slot's next piece
-        self.announced = torch.zeros_like(self.left, dtype=torch.bool)  # EPAD stood on the frame before
-        self.pause = torch.zeros_like(self.left)  # frames of PAD since the last piece
-        self.frames = torch.zeros_like(self.left)
-        self.padding = torch.zeros_like(self.left)
-        self.last_frame = torch.zeros_like(self.left)  # frame of each slot's last piece so far
+        self.pieces = torch.full((batch, self.capacity + 1), PAD, device=device)
+        self.inside = torch.zeros(batch, self.capacity + 1, dtype=torch.bool, device=device)  # goes on with a word
+        self.total = torch.zeros(batch, dtype=torch.int64, device=device)  # pieces of each slot
+        self.next = torch.zeros_like(self.total)  # index of each slot's next piece
+        self.announced = torch.zeros(batch, dtype=torch.bool, device=device)  # EPAD stood on the frame before
+        self.pause = torch.zeros_like(self.total)  # frames of PAD since the last piece
+        self.frames = torch.zeros_like(self.total)
+        self.padding = torch.zeros_like(self.total)
+        self.last_frame = torch.zeros_like(self.total)  # frame of each slot's last piece so far
+        for slot, slot_words in enumerate(words):
+            self.give(slot, slot_words)
+
+    def give(self, slot: int, words: Sequence[Sequence[int]]) -> None:
+        """What ``slot`` says from now on, in place of what it was given before.
+
+        Raises:
+            AudiolmError: more pieces than ``capacity``.
+        """
+        pieces = [piece for word in words for piece in word]
+        if len(pieces) > self.capacity:
+            raise AudiolmError(
+                f"{len(words)} words of {len(pieces)} pieces for slot {slot}, which holds {self.capacity}; "
+                "say less at once, or make it with a larger capacity"
+            )
+        self.pieces[slot] = PAD
+        self.pieces[slot, : len(pieces)] = torch.tensor(pieces, dtype=torch.int64)
+        self.inside[slot] = False
+        self.inside[slot, : len(pieces)] = torch.tensor(
+            [index > 0 for word in words for index in range(len(word))], dtype=torch.bool
+        )
+        self.total[slot] = len(pieces)
+        self.reset([slot])
+
+    def reset(self, slots: Sequence[int]) -> None:
+        """Say the words of ``slots`` again, from the first on."""
+        for state in (self.next, self.announced, self.pause, self.frames, self.padding, self.last_frame):
+            state[slots] = 0
 
     @property
     def all_said(self) -> Tensor:
         """Which slots have no word left, bool [B]."""
-        return self.left == 0
+        return self.next >= self.total
 
-    def __call__(self, logits: Tensor) -> Tensor:
+    def __call__(self, logits: Tensor, uniform: Tensor, may: Tensor) -> Tensor:
         logits = logits.clone()
         if self.config.pad_bonus:
             too_few = self.padding < self.config.pad_share * self.frames
             logits[:, PAD] += self.config.pad_bonus * too_few
         logits[:, PAD].masked_fill_(self.pause >= self.config.max_pause, -torch.inf)
-        drawn = sample(logits, self.sampling, self.generator)
-        rows = torch.arange(len(drawn), device=drawn.device)
-        may_say = ~self.all_said
-        must_say = may_say & (self.announced | self.inside[rows, self.next])
-        say = must_say | (may_say & (drawn != PAD) & (drawn != EPAD))
-        token = torch.where(say, self.pieces[rows, self.next], PAD)
-        token = torch.where(may_say & ~say & (drawn == EPAD), EPAD, token)
+        drawn = sample(logits, self.sampling, uniform)
+        piece = self.pieces.gather(1, self.next[:, None])[:, 0]
+        has_more = ~self.all_said
+        must_say = self.announced | self.inside.gather(1, self.next[:, None])[:, 0]
+        say = has_more & (must_say | ((drawn != PAD) & (drawn != EPAD)))
+        token = torch.where(say, piece, PAD)
+        token = torch.where(has_more & ~say & (drawn == EPAD), EPAD, token)
 
-        self.next += say
-        self.left -= say.long()
-        self.announced = token == EPAD
-        self.pause = torch.where(token == PAD, self.pause + 1, 0) * may_say
-        self.padding += ~say
-        self.last_frame = torch.where(say, self.frames, self.last_frame)
-        self.frames += 1
+        pause = torch.where(token == PAD, self.pause + 1, 0) * has_more
+        last_frame = torch.where(say, self.frames, self.last_frame)
+        self._keep(may, self.announced, token == EPAD)
+        self._keep(may, self.pause, pause)
+        self._keep(may, self.last_frame, last_frame)
+        self.next += say & may
+        self.padding += ~say & may
+        self.frames += may
         return token
+
+    @staticmethod
+    def _keep(may: Tensor, state: Tensor, new: Tensor) -> None:
+        state.copy_(torch.where(may, new, state))

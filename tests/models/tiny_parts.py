@@ -1,0 +1,31 @@
+"""Experiments of a tiny LM, of the codec whose codes it was trained on, and its tokenizer."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+
+from audiolm.text.tokenizer import train_tokenizer
+from audiolm.train.checkpoint import checksum, write_model
+from tests.codec.tiny_codecs import write_experiment
+from tests.models.conftest import make_model, model_config
+
+
+def write_parts(folder: Path, **options) -> dict[str, str]:
+    """Write them below a folder; return their paths, and that of a bundle to be, by the options of verbs.
+
+    Args:
+        options: of the model, beside those of :func:`tests.models.conftest.model_config`.
+    """
+    tokenizer = train_tokenizer(["one two three"], 300)
+    tokenizer.save(folder / "tokenizer")
+    write_experiment(folder / "codec")
+    shape = {"levels": 3, "codebook_size": 16, "text_vocab": tokenizer.vocab_size, **options}
+    model = make_model(**shape)
+    model.codec.claim(checksum(folder / "codec"), "codec")
+    model.backbone.tokenizer.claim(tokenizer.checksum, "tokenizer")
+    config = {"system": "moshi", "model": asdict(model_config(**shape)), "data": {"mix": {"dialogue": {"weight": 1.0}}}}
+    (folder / "lm").mkdir()
+    (folder / "lm" / "config.yaml").write_text(yaml.safe_dump(config))
+    write_model(folder / "lm", model.state_dict())
+    return {name: str(folder / name) for name in ("lm", "codec", "tokenizer")} | {"out": str(folder / "bundle")}
