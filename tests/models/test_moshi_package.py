@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.models.foreign_lms import SHAPES, grid, logits, random_model, shape
 from torch import Tensor
 
 from audiolm.codec.load import load_codec
 from audiolm.lm.sampling import Sampling
 from audiolm.models.moshi.adapters import LAYOUTS
 from audiolm.models.moshi.data import delayed_input
-from audiolm.models.moshi.generate import MoshiStream, SampledText
+from audiolm.models.moshi.generate import MoshiStream
 from audiolm.models.moshi.model import MoshiModel
 from audiolm.streams.grid import TO_GENERATE
 from audiolm.text.tokenizer import train_tokenizer
 from tests.codec.foreign_codecs import mimi
+from tests.models.foreign_lms import SHAPES, grid, logits, random_model, shape
 
 WORKER = Path(__file__).parent / "moshi_worker.py"
 FRAMES = 60  # more than the context of 24
@@ -77,8 +77,7 @@ def greedy(model: MoshiModel, heard: Tensor, task: str) -> Tensor:
     layout, delays = model.config.layout, torch.tensor(model.config.delays(task))
     starts = torch.tensor(layout.vocab_sizes)
     made = 1 + model.config.predicted_levels
-    stream, generator = MoshiStream(model, 1, task), torch.Generator()
-    choose, likeliest = SampledText(Sampling(temperature=0.0), generator), Sampling(temperature=0.0)
+    stream = MoshiStream(model, 1, task, Sampling(temperature=0.0))
     frames = []
     for step in range(1, heard.shape[2] + 1):
         forced = torch.where(step > delays, TO_GENERATE, starts)
@@ -86,9 +85,9 @@ def greedy(model: MoshiModel, heard: Tensor, task: str) -> Tensor:
         for index in range(made, layout.num_streams):
             if step > delays[index]:  # the last frame's codes are not there yet, nor looked at
                 forced[index] = heard[0, index - made, min(step - int(delays[index]), heard.shape[2] - 1)]
-        frame = stream.step(forced[None], choose, likeliest, generator)
-        frames.append(frame)
-        stream.set_previous(torch.where(step > delays, frame, starts))
+        frame = stream.step(forced[None])
+        frames.append(frame.clone())
+        stream.previous.copy_(torch.where(step > delays, frame, starts))
     lines = torch.stack(frames, dim=-1)[:, :made]
     count = heard.shape[2] - int(delays.max())
     return torch.stack([lines[:, k, delays[k] : delays[k] + count] for k in range(made)], dim=1)

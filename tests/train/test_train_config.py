@@ -75,6 +75,16 @@ def test_complete_config_reads_back_the_same(tmp_path, rich):
 def test_sections_keep_the_defaults_of_what_is_not_given(rich):
     given = [("system", "toy_systems:Line"), ("required", "x")]
     assert read_config([], [*given, ("wide", "null")]).config.wide is None
+
+
+def test_null_leaves_a_default_section_out(tmp_path, rich):
+    run = read_config([write(tmp_path, "{system: toy_systems:Line, required: x, towers: {left: null, right: {}}}")])
+    assert list(run.config.towers) == ["right"] and run.complete["towers"]["left"] is None
+    assert read_config([write(tmp_path, yaml.safe_dump(run.complete))]) == run
+
+
+def test_sections_keep_more_of_their_defaults(rich):
+    given = [("system", "toy_systems:Line"), ("required", "x")]
     assert read_config([], [*given, ("wide", "{}")]).config.wide.width == 99
     assert read_config([], given).config.pair == (0.5, 1.0)
     assert read_config([], [*given, ("pair", "[1, 2]")]).config.pair == (1.0, 2.0)
