@@ -5,7 +5,7 @@
   audiolm export --codec kyutai/mimi --levels 8 --out exp/mimi       for every verb here, and for train codec --init
   audiolm export --textlm exp/textlm --to transformers --out helium  for from_pretrained of LlamaForCausalLM
   audiolm export --textlm kyutai/helium-1-preview-2b --out exp/helium  a Llama-shaped LM for train --init
-  audiolm export --lm kyutai/moshiko-pytorch-bf16 --out exp/moshi    a released dialogue LM for train --init
+  audiolm export --lm kyutai/moshiko-pytorch-bf16 --out exp/moshi    a released LM and its shape.yaml, for train --init
   audiolm export --lm exp/lm --codec exp/codec --tokenizer exp/tokenizer --out model      as one directory that we load
   audiolm export --lm exp/lm --codec exp/codec --tokenizer exp/tokenizer --to moshi --task dialogue --main_only
                  --out model                                         for moshi's loaders and server (or transformers)
@@ -80,7 +80,7 @@ def _export_lm(args: argparse.Namespace) -> None:
 
     if args.to != OURS:
         raise AudiolmError(f"--to {args.to} takes --lm, --codec and --tokenizer: loaders there want all three")
-    print(f"exported {args.lm} to {args.out}; it loads with {export_lm(args.lm, args.out)}")
+    print(f"exported {args.lm} to {args.out}; training starts from it with {export_lm(args.lm, args.out)}")
 
 
 def _export_system(args: argparse.Namespace) -> None:

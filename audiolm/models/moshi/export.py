@@ -8,23 +8,36 @@ from torch import Tensor
 
 from audiolm.codec.load import codec_checksum, load_codec
 from audiolm.errors import AudiolmError
-from audiolm.models.moshi.adapters import LAYOUTS
+from audiolm.lm.load import NOT_OF_WEIGHTS, export_text_lm
+from audiolm.models.moshi.adapters import LAYOUTS, find_layout
 from audiolm.models.moshi.adapters.layout import unallocated
-from audiolm.models.moshi.load import load_lm, save_lm
+from audiolm.models.moshi.load import SHAPE, load_lm, save_lm
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.text.tokenizer import Tokenizer
+from audiolm.train.config import load
+from audiolm.train.schema import plain
+from audiolm.train.yaml_files import write_yaml
 
 
 def export_lm(name: str, out: str | Path) -> str:
     """Write a released model into the folder ``out`` as an experiment of ours, and return how training starts from it.
 
+    Args:
+        name: see `load_lm`; or a text LM (:func:`audiolm.lm.load.load_text_lm`), of which a dialogue LM's temporal
+            transformer takes weights and shape.
+
     Raises:
-        AudiolmError: as `load_lm`; ``out`` is what it is read from.
+        AudiolmError: neither; ``out`` is what it is read from.
     """
     _check_out(out, name)
-    model, _ = load_lm(name)
-    save_lm(model, out)
-    return f"audiolm train --config … --config {out}/shape.yaml --init {out}, or audiolm.load_lm('{out}')"
+    if not (Path(name) / "config.yaml").is_file() and find_layout(name) is None:
+        export_text_lm(name, out)
+        run = load(out)[1]
+        temporal = {key: value for key, value in plain(run.temporal).items() if key not in NOT_OF_WEIGHTS}
+        write_yaml(Path(out) / SHAPE, {"model": {"text_vocab": run.text_vocab, "temporal": temporal}})
+    else:
+        save_lm(load_lm(name)[0], out)
+    return f"audiolm train --config … --config {out}/{SHAPE} --init {out}"
 
 
 def export_system(

@@ -16,7 +16,7 @@ from audiolm.train.options import read_config
 from audiolm.train.schema import plain
 from audiolm.train.yaml_files import write_yaml
 
-SHAPE = "shape.yaml"  # of an experiment that `save_lm` wrote: the model's section, to train one of the same shape
+SHAPE = "shape.yaml"  # of an experiment that was exported: the model's section, to train one of the same shape
 
 
 def load_lm(name: str | Path, device: torch.device | str = "cpu") -> tuple[MoshiModel, MoshiConfig]:
@@ -62,7 +62,9 @@ def save_lm(model: MoshiModel, out: str | Path) -> None:
     """Write a model as an experiment of ours: what every verb takes, and what training can start from (``--init``)."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    write_yaml(out / SHAPE, {"model": plain(model.config)})
+    shape = plain(model.config)
+    del shape["text_hold"]  # whether the word is held is the phase's to say
+    write_yaml(out / SHAPE, {"model": shape})
     write_yaml(out / "config.yaml", {"system": "moshi", **plain(bare_config(model.config))})
     write_yaml(out / "config.yaml", read_config([out / "config.yaml"]).complete)
     write_model(out, model.state_dict())
