@@ -12,8 +12,11 @@ fill), and, where there is a codec, wav float32 [1, 1, N], its sound.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
+
+os.environ["NO_TORCH_COMPILE"] = "1"  # which takes a minute, for models of milliseconds
 
 import numpy as np
 import torch

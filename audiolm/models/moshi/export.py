@@ -6,14 +6,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from audiolm.codec.load import codec_checksum, load_codec
 from audiolm.errors import AudiolmError
 from audiolm.lm.load import NOT_OF_WEIGHTS, export_text_lm
 from audiolm.models.moshi.adapters import LAYOUTS, find_layout
 from audiolm.models.moshi.adapters.layout import unallocated
 from audiolm.models.moshi.load import SHAPE, load_lm, save_lm
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
-from audiolm.text.tokenizer import Tokenizer
+from audiolm.models.moshi.parts import load_parts
 from audiolm.train.config import load
 from audiolm.train.schema import plain
 from audiolm.train.yaml_files import write_yaml
@@ -57,23 +56,13 @@ def export_system(
         AudiolmError: a part is unfinished, or not what the model was trained with, or does not fit the layout.
     """
     _check_out(out, name, codec, tokenizer)
-    model, _ = load_lm(name)
-    spelling, sound = Tokenizer.load(tokenizer), load_codec(codec)
-    layout = model.config.layout
-    if spelling.vocab_size > layout.text_vocab:
-        raise AudiolmError(f"{tokenizer} has {spelling.vocab_size} ids, the LM {layout.text_vocab}; name the LM's own")
-    if sound.n_q < layout.levels or set(sound.codebook_sizes) != {layout.codebook_size}:
-        raise AudiolmError(
-            f"{codec} has {sound.n_q} levels of {sound.codebook_sizes[0]} entries, the LM {layout.levels} of "
-            f"{layout.codebook_size}; name the codec that made the LM's codes"
-        )
-    model.codec.claim(codec_checksum(codec), "codec")
-    model.backbone.tokenizer.claim(spelling.checksum, "tokenizer")
+    parts = load_parts(name, codec, tokenizer)
+    model = parts.model
     if main_only:
         model = without_user(model)
     if task is not None:
         model = for_task(model, task)
-    return LAYOUTS[to].save(model, sound, spelling, Path(out))
+    return LAYOUTS[to].save(model, parts.codec, parts.tokenizer, Path(out))
 
 
 def for_task(model: MoshiModel, task: str) -> MoshiModel:
