@@ -9,12 +9,12 @@ from the same crops. Steps of both run by turns; told are the median and the rat
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
 
 import torch
+from measuring import tell
 
 from audiolm.codec.discriminators import DiscriminatorConfig
 from audiolm.codec.discriminators.spectral import ComplexStftConfig
@@ -136,12 +136,6 @@ def config(seconds: float) -> CodecSystemConfig:
 
 def millions(module: torch.nn.Module) -> float:
     return sum(p.numel() for p in module.parameters()) / 1e6
-
-
-def tell(**values) -> None:
-    """One line of JSON, floats to four figures."""
-    rounded = {key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in values.items()}
-    print(json.dumps(rounded), flush=True)
 
 
 if __name__ == "__main__":

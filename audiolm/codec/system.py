@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from audiolm.codec.balancer import Balancer, WeightedSum
 from audiolm.codec.crops import Crops, check_data
@@ -205,8 +206,9 @@ class CodecSystem(System):
         losses = {}
         if self.discriminator is not None and step >= self.config.discriminator_start:
             # Not one batch of both: the codec's gradients would pass through the originals' half as well.
-            real_scores, real_features = self.discriminator(wav)
-            fake_scores, fake_features = self.discriminator(judged)
+            with parametrize.cached():  # both with the same weights, whose norm is taken once
+                real_scores, real_features = self.discriminator(wav)
+                fake_scores, fake_features = self.discriminator(judged)
             losses["discriminator"] = discriminator_loss(real_scores, fake_scores, self.config.adversarial)
             if step >= self.config.adversarial_start:
                 if "adversarial" in self.weights:

@@ -7,7 +7,7 @@ time and keeps earlier ones' keys and values. :class:`CodeHeads` is the ablation
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -96,14 +96,19 @@ class LevelLinear(nn.Module):
         outputs, first = [], 0
         for first_set, sets, shared in products:
             part = x[first : first + sets * shared].reshape(sets, shared * x.shape[1], -1)
-            product = torch.bmm(part, self.weight[first_set : first_set + sets])
+            product = torch.bmm(part, rows(self.weight, first_set, first_set + sets))
             outputs.append(product.view(sets * shared, x.shape[1], -1))
             first += sets * shared
         y = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
         return y if ordered else torch.stack([y[order.index(level)] for level in range(len(x))])
 
 
-@cache
+def rows(weight: Tensor, first: int, end: int) -> Tensor:
+    """``weight[first:end]``; without a slice where that is all, which would cost a gradient of zeros and a copy."""
+    return weight if (first, end) == (0, len(weight)) else weight[first:end]
+
+
+@lru_cache
 def _products(sets: tuple[int, ...]) -> tuple[tuple[int, ...], list[tuple[int, int, int]]]:
     """How levels that use ``sets`` are multiplied without a copy of any matrix.
 
@@ -200,7 +205,7 @@ class DepthTransformer(nn.Module):
             [levels, N, dim].
         """
         sets = self.sets[: levels or self.levels]
-        inputs = F.linear(state, self.state_proj.weight[: (1 + max(sets)) * self.config.dim])
+        inputs = F.linear(state, rows(self.state_proj.weight, 0, (1 + max(sets)) * self.config.dim))
         inputs = inputs.view(len(state), -1, self.config.dim).unbind(dim=1)
         x = torch.stack([inputs[s] + self.embeddings[k](tokens[:, k, None]) for k, s in enumerate(sets)])  # [K, N, dim]
         for layer in self.layers:

@@ -12,9 +12,9 @@ LOGITS = 2**24  # of one chunk, over all heads: with less, adding up the heads' 
 def head_losses(states: Tensor, heads: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     """Weighted sums of the cross entropy of K linear heads.
 
-    While a chunk's logits are at hand its share of the gradients is computed too (as in Hsu et al. 2024, Liger kernels),
-    so that no logits are kept for the backward pass and none are computed twice. Under autocast the products are in its
-    type; softmax, sums and the heads' gradient are in float32.
+    While a chunk's logits are at hand its share of the gradients is computed too (as in Hsu et al. 2024, Liger Kernel):
+    none are kept for the backward pass and none computed twice. Under autocast the products are in its type; softmax,
+    sums and the heads' gradient are in float32.
 
     Args:
         states: [K, N, D].
@@ -34,7 +34,7 @@ class _HeadLosses(torch.autograd.Function):
         device, vocab = states.device.type, heads.shape[2]
         kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else heads.dtype
         is_target = (targets >= 0) & (targets < vocab)
-        weights = torch.where(is_target, weights, 0.0)
+        weights = torch.where(is_target, weights.float(), 0.0)
         targets = torch.where(is_target, targets, 0)
         sums = torch.zeros(len(states), device=states.device)
         grad_states = torch.empty_like(states) if learn and ctx.needs_input_grad[0] else None

@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from audiolm.data.tokens import read_meta
 from audiolm.lm.backbone import Backbone
 from audiolm.lm.dialogues import Dialogues, dialogue_pieces
 from audiolm.lm.documents import ABSENT, Documents, document_windows
 from audiolm.lm.load import read_init
+from audiolm.lm.loss import head_losses
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.text.tokenizer import BOS, Tokenizer
 from audiolm.train.config import OptimizerConfig
@@ -99,8 +99,8 @@ class TextLMSystem(System):
 
     def losses(self, batch: dict[str, Tensor], step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Cross entropy in nats a token; ``tokens`` is int64 [B, 1 + T]."""
-        losses, is_target = self._token_losses(batch["tokens"])
-        loss = losses.sum() / mean_ranks(is_target.sum())
+        nats, targets = self._nats(batch["tokens"])
+        loss = nats / mean_ranks((targets != ABSENT).sum())
         return {"main": loss}, {"perplexity": loss.detach().exp()}
 
     def validation_batches(self) -> Iterable[dict[str, Tensor]]:
@@ -119,24 +119,25 @@ class TextLMSystem(System):
     def validate(self, batch: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
         """``loss``: nats a token; of documents also ``nats_per_word`` and ``bits_per_byte``, their ends counted as both
         (as SRILM's ppl counts the ends of sentences)."""
-        losses, is_target = self._token_losses(batch["tokens"])
-        metrics = {"loss": (losses.sum(), is_target.sum())}
+        nats, targets = self._nats(batch["tokens"])
+        targets = targets[targets != ABSENT]
+        metrics = {"loss": (nats, targets.new_tensor(len(targets)))}
         if self.config.corpus == "documents" and self.spelling is not None:
-            targets = batch["tokens"][:, 1:][is_target]
             words, lengths = self.piece_starts_word[targets].sum(), self.piece_bytes[targets].sum()
             ends = (self.piece_bytes[targets] == 0).sum()
-            metrics["nats_per_word"] = (losses.sum(), words + ends)
-            metrics["bits_per_byte"] = (losses.sum() / log(2), lengths)
+            metrics["nats_per_word"] = (nats, words + ends)
+            metrics["bits_per_byte"] = (nats / log(2), lengths)
         return metrics
 
-    def _token_losses(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross entropy [B, T], and which targets count: all tokens but, of documents, BOS, which is no news."""
+    def _nats(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Summed cross entropy, and the targets [B, T]: all tokens but, of documents, BOS, which is no news."""
         targets = tokens[:, 1:]
         if self.config.corpus == "documents":
             targets = targets.masked_fill(targets == BOS, ABSENT)
-        logits = self.backbone.text_logits(tokens[:, :-1])
-        losses = F.cross_entropy(logits.transpose(1, 2).float(), targets, ignore_index=ABSENT, reduction="none")
-        return losses, targets != ABSENT
+        states = self.backbone(self.backbone.embed_text(tokens[:, :-1]))
+        heads = self.backbone.text_head.weight.T[None]
+        nats = head_losses(states.flatten(0, 1)[None], heads, targets.flatten()[None], states.new_ones(1, 1))
+        return nats[0], targets
 
     def read_init(self, name: str) -> Mapping[str, Tensor]:
         return read_init(name, self.backbone, "temporal")

@@ -11,7 +11,7 @@ from audiolm.nn.rope import rotate
 
 @dataclass
 class Ring:
-    """Keys and values of one layer, [B, capacity, kv_heads, head_dim]: position p lies at index p mod capacity."""
+    """Keys and values of one layer, [B, kv_heads, capacity, head_dim]: position p lies at index p mod capacity."""
 
     keys: Tensor
     values: Tensor
@@ -23,10 +23,11 @@ class Context:
 
     Attributes:
         rotary: cosines and sines of :func:`audiolm.nn.rope.rotary_table`, or None without positions.
-        mask: bool, True = may be seen, [T, T] offline or [B, 1, T, capacity] with a cache; None = no restriction
+        mask: bool, True = may be seen, [T, T] offline or [B, 1, T, written] with a cache; None = no restriction
             beyond ``causal``.
         causal: queries see no later key (only where ``mask`` is None: masks already say so).
         slots: with a cache, int64 [B, T], the ring index of each new frame.
+        written: with a cache, how many of the ring's first indices are looked at.
         window: offline and causal, without ``mask``: a query sees itself and the ``window - 1`` keys before it.
     """
 
@@ -34,6 +35,7 @@ class Context:
     mask: Tensor | None
     causal: bool
     slots: Tensor | None = None
+    written: int | None = None
     window: int | None = None
 
 
@@ -55,13 +57,15 @@ class Attention(nn.Module):
         if context.rotary is not None:
             queries_keys = rotate(queries_keys, *context.rotary)
         queries, keys = queries_keys.split((self.heads, self.kv_heads), dim=2)
-        if ring is not None:
-            rows = torch.arange(batch, device=x.device)[:, None]
-            ring.keys[rows, context.slots] = keys.to(ring.keys.dtype)
-            ring.values[rows, context.slots] = values.to(ring.values.dtype)
-            keys, values = ring.keys.to(queries.dtype), ring.values.to(queries.dtype)
         dropout = self.dropout if self.training else 0.0
-        inputs = [y.transpose(1, 2) for y in (queries, keys, values)]
+        if ring is None:
+            inputs = [y.transpose(1, 2) for y in (queries, keys, values)]
+        else:
+            rows = torch.arange(batch, device=x.device)[:, None]
+            for kept, new in ((ring.keys, keys), (ring.values, values)):
+                kept[rows, :, context.slots] = new.to(kept.dtype)
+            seen = [kept[:, :, : context.written].to(queries.dtype) for kept in (ring.keys, ring.values)]
+            inputs = [queries.transpose(1, 2), *seen]
         if context.window is None:
             attended = attend(*inputs, context.mask, context.causal, dropout)
         else:

@@ -107,7 +107,11 @@ def init_conv(layer: PaddedConv1d | PaddedConvTranspose1d, gain: float = 1.0) ->
 
 
 class SkippedLSTM(nn.Module):
-    """``x + lstm(x)``: [B, C, T] -> [B, C, T] (EnCodec, section 3.1); in both directions ``[x, x] + lstm(x)``."""
+    """``x + lstm(x)``: [B, C, T] -> [B, C, T] (EnCodec, section 3.1); in both directions ``[x, x] + lstm(x)``.
+
+    In float32 on CPUs: a step of one or a few sequences waits for the weights, and bf16's backward pass reads them in
+    twice the time.
+    """
 
     def __init__(self, channels: int, layers: int, bidirectional: bool = False):
         super().__init__()
@@ -117,7 +121,8 @@ class SkippedLSTM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         steps = x.transpose(1, 2)
         skipped = torch.cat((steps, steps), dim=-1) if self.bidirectional else steps
-        return (skipped + self.lstm(steps)[0]).transpose(1, 2)
+        with torch.autocast("cpu", enabled=False):
+            return (skipped + self.lstm(steps.to(self.lstm.weight_hh_l0.dtype))[0]).transpose(1, 2)
 
 
 def pad(x: Tensor, left: int, right: int, mode: PadMode) -> Tensor:

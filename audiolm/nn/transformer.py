@@ -136,7 +136,7 @@ class Transformer(nn.Module):
         if window is None:
             raise AudiolmError("a transformer without context needs the longest sequence to stream; set its context")
         head_dim = self.config.dim // self.config.heads
-        shape = (batch, window + chunk - 1, self.config.kv_heads or self.config.heads, head_dim)
+        shape = (batch, self.config.kv_heads or self.config.heads, window + chunk - 1, head_dim)
         device = self.layers[0].norm1.weight.device
         rings = [
             Ring(*(torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))) for _ in range(self.config.layers)
@@ -166,10 +166,14 @@ class Transformer(nn.Module):
         queries = cache.position[:, None] + torch.arange(frames, device=x.device)  # [B, T]
         # Index j holds the last position p ≤ newest with p ≡ j (mod capacity); negative = never written.
         newest = queries[:, -1:]
-        keys = newest - (newest - torch.arange(capacity, device=x.device)) % capacity  # [B, capacity]
-        distance = queries[:, :, None] - keys[:, None]  # [B, T, capacity]
-        mask = (distance >= 0) & (distance < cache.window) & (keys >= 0)[:, None]
-        return Context(self._rotary(queries), mask[:, None], causal=False, slots=queries % capacity)
+        on_cpu = x.device.type == "cpu"  # elsewhere all is one size, for graphs, and nothing waits for a number
+        written = min(capacity, int(newest.max()) + 1) if on_cpu else capacity
+        keys = newest - (newest - torch.arange(written, device=x.device)) % capacity  # [B, written]
+        distance = queries[:, :, None] - keys[:, None]  # [B, T, written]
+        mask = ((distance >= 0) & (distance < cache.window) & (keys >= 0)[:, None])[:, None]
+        if on_cpu and mask.all():
+            mask = None
+        return Context(self._rotary(queries), mask, causal=False, slots=queries % capacity, written=written)
 
 
 @dataclass
@@ -190,7 +194,7 @@ class TransformerCache:
 
     @property
     def capacity(self) -> int:
-        return self.rings[0].keys.shape[1]
+        return self.rings[0].keys.shape[2]
 
     def reset(self, slots: Sequence[int] | Tensor | None = None) -> None:
         """Begin new sequences in ``slots`` (indices; None = all). What their rings hold is never seen again."""

@@ -43,7 +43,7 @@ def score(name: str | Path, train: str | Path, test: str | Path, data: str) -> l
     Raises:
         AudiolmError: the documents are of another tokenizer, or there are none.
     """
-    lm = load_text_lm(name)
+    lm = load_text_lm(name, _device())
     documents = list(read_packed(test, lm).documents())
     unigram = count_unigram(train, lm)
     nats = np.array(document_losses(lm, documents))
@@ -119,7 +119,7 @@ def _windows(document: np.ndarray, tokens: int) -> Iterator[tuple[np.ndarray, in
 
 
 def count_unigram(train: str | Path, lm: TextLM) -> np.ndarray:
-    """Log probability of every token, float64 [vocabulary]: the training set's counts, one added to each; BOS has none."""
+    """Log probability of every token, float64 [vocabulary]: counts of the training set and one; none of BOS."""
     packed = read_packed(train, lm)
     counts = np.ones(lm.backbone.text_head.out_features)
     for key in packed.keys:
@@ -136,7 +136,7 @@ def write_samples(name: str | Path, test: str | Path, seed: int = 0) -> Path:
         test: ``dump/<set>`` directory with packed documents; the first long ones are taken.
         seed: of the draws.
     """
-    lm = load_text_lm(name)
+    lm = load_text_lm(name, _device())
     first = islice(read_packed(test, lm).documents(), LOOKED_AT)
     parts = [_divide(document, _starts(lm)) for document in first]
     parts.sort(key=lambda part: part[0] < PROMPT_WORDS)  # long ones, in their order, before short ones
@@ -158,6 +158,10 @@ def _divide(document: np.ndarray, starts: np.ndarray) -> tuple[int, list[int], l
     words = min(PROMPT_WORDS, len(begins) // 2)
     end = int(begins[words]) if words else 1
     return words, document[:end].tolist(), document[end : end + CONTINUATION].tolist()
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _starts(lm: TextLM) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Where a run computes and in which precision: one Lightning Fabric for CPU, GPU, DDP and FSDP2."""
 
+import ctypes
 import gc
 import logging
 import os
@@ -18,6 +19,8 @@ from audiolm.train.shard import shard
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from lightning_fabric.plugins import ClusterEnvironment
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of malloc.h
 
 
 def make_fabric(config: TrainerConfig) -> "Fabric":
@@ -40,6 +43,7 @@ def make_fabric(config: TrainerConfig) -> "Fabric":
     Fabric, DDPStrategy, ModelParallelStrategy = fabric_classes()
     if accelerator == "cpu":  # Fabric sets it; AdamW's step would then look for NVIDIA's library each time (80 µs)
         os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
+        keep_freed_memory()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message="The `srun` command is available")
     # A step may leave parameters without gradient (a discriminator before its start); DDP must expect it.
@@ -143,3 +147,16 @@ def cpu_has_bf16(cpuinfo: str | Path = "/proc/cpuinfo") -> bool:
         return False
     flags = {flag for line in text.splitlines() if line.startswith(("flags", "Features")) for flag in line.split()}
     return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def keep_freed_memory() -> None:
+    """Keep what a training step on a CPU frees for the next one (glibc; elsewhere nothing happens).
+
+    Otherwise large blocks are mapped anew each time, and the kernel clears them page by page: a tenth of the time of an
+    LM of 400M parameters in fp32, a seventh in bf16. The process then stays at its largest size.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, -1)  # never
+        mallopt(M_TOP_PAD, 2**26)

@@ -1,50 +1,25 @@
 """Codecs of Mimi's shape side by side: each in a process of its own, taking turns, so that a busy machine hits all."""
 
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-WORKER = Path(__file__).with_name("codec_worker.py")
+from peers.racer import Racer
+
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 ROW, FRAMES = 10.0, 2.0  # seconds of a whole recording, and of live frames in a turn
 WARM_UP = 3  # frames of a turn that do not count
 WORKS = ("encode", "decode", "stream_encode", "stream_decode")
 
 
-class Racer:
-    """A worker process."""
-
-    def __init__(self, python: str, name: str, threads: int, *options: str):
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads)}
-        command = [python, str(WORKER), name, "--threads", str(threads), *options]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-        self._read()
-
-    def turn(self, work: str) -> float | None:
-        """Seconds for a second of audio (recordings) or for a frame (live); None: the codec does not do it."""
-        live = work.startswith("stream_")
-        request = {"work": work, "seconds": FRAMES if live else ROW, "repeats": 1}
-        print(json.dumps(request), file=self.process.stdin, flush=True)
-        took = self._read()["took"]
-        if took is None:
-            return None
-        return median(took[WARM_UP:]) if live else took[0] / ROW
-
-    def close(self) -> None:
-        self.process.stdin.close()
-        self.process.wait()
-
-    def _read(self) -> dict:
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{' '.join(self.process.args)} ended; its message is above")
-        return json.loads(line)
+def turn(racer: Racer, work: str) -> float | None:
+    """Seconds for a second of audio (recordings) or for a frame (live); None: the codec does not do it."""
+    live = work.startswith("stream_")
+    took = racer.ask(work=work, seconds=FRAMES if live else ROW, repeats=1)["took"]
+    if took is None:
+        return None
+    return median(took[WARM_UP:]) if live else took[0] / ROW
 
 
 def race(config: Path, peers: Path, threads: int, rounds: int) -> Iterator[dict]:
@@ -63,13 +38,16 @@ def race(config: Path, peers: Path, threads: int, rounds: int) -> Iterator[dict]
     racers["moshi"] = (str(peers), "moshi", *weights)
     racers["rustymimi"] = (str(peers), "rustymimi", *weights)
     racers["transformers"] = (sys.executable, "transformers")
-    running = {who: Racer(python, name, threads, *options) for who, (python, name, *options) in racers.items()}
+    running = {
+        who: Racer(python, "codec_worker.py", threads, name, *options)
+        for who, (python, name, *options) in racers.items()
+    }
     took: dict[str, dict[str, list[float]]] = {}
     for work in WORKS:
         turns: dict[str, list[float | None]] = {who: [] for who in running}
         for _ in range(rounds + 1):  # the first is a warm-up
             for who, racer in running.items():
-                turns[who].append(racer.turn(work))
+                turns[who].append(turn(racer, work))
         took[work] = {who: values[1:] for who, values in turns.items() if values[0] is not None}
     for racer in running.values():
         racer.close()

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.utils import remove_weight_norm
 
 from audiolm.codec.discriminators import DiscriminatorConfig, Discriminators
+from audiolm.codec.discriminators.layers import LongConv1d
 from audiolm.codec.discriminators.spectral import (
     BandConfig,
     ComplexConv2d,
@@ -192,6 +193,42 @@ def test_bf16_silence_and_loud_sounds_give_finite_scores_and_gradients(kind):
         assert torch.isfinite(wav.grad).all()
         assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in discriminators.parameters())
         discriminators.zero_grad()
+
+
+@pytest.mark.parametrize("sizes", [(41, 1, 20), (41, 2, 20), (41, 4, 20), (15, 1, 0), (5, 3, 2)])
+def test_long_kernels_are_plain_ones(sizes):
+    kernel, stride, padding = sizes
+    torch.manual_seed(0)
+    conv = LongConv1d(4, 6, kernel, stride, padding=padding, groups=2)
+    for samples in range(60, 65):
+        x = torch.randn(2, 4, samples, requires_grad=True)
+        expected = nn.functional.conv1d(x, conv.weight, conv.bias, stride, padding, groups=2)
+        output = conv(x)
+        assert close(output, expected)
+        gradient, inputs = torch.randn_like(output), (x, conv.weight, conv.bias)
+        for mine, other in zip(
+            torch.autograd.grad(output, inputs, gradient), torch.autograd.grad(expected, inputs, gradient), strict=True
+        ):
+            assert torch.allclose(mine, other, atol=1e-4)
+
+
+def test_modrelu_is_its_formula_and_has_its_gradient():
+    torch.manual_seed(0)
+    layer = ModReLU()
+    nn.init.constant_(layer.b, -0.5)
+    x = torch.randn(2, 6, 5, 7, requires_grad=True)
+    z = torch.complex(*x.chunk(2, dim=1))
+    expected = torch.polar(torch.relu(z.abs() + layer.b), z.angle())
+    expected = torch.cat([expected.real, expected.imag], dim=1)
+    output = layer(x)
+    assert close(output, expected)
+    gradient = torch.randn_like(output)
+    for mine, other in zip(
+        torch.autograd.grad(output, (x, layer.b), gradient),
+        torch.autograd.grad(expected, (x, layer.b), gradient),
+        strict=True,
+    ):
+        assert torch.allclose(mine, other, atol=1e-4)
 
 
 def test_kinds_are_combined_in_one_list():

@@ -31,6 +31,28 @@ def model_config(**options) -> ModelConfig:
     return ModelConfig(**(shape | options))
 
 
+def _delays(levels: list[int]) -> dict[str, TaskConfig]:
+    texts = {"dialogue": 0, "asr": 4, "tts": -4}
+    return {name: TaskConfig(text, delays=levels) for name, text in texts.items()}
+
+
+def _depth(**options) -> DepthConfig:
+    return DepthConfig(dim=8, layers=2, heads=2, ffn_dim=12, **options)
+
+
+# What the papers' ablations and the released models vary, by name.
+SHAPES = {
+    "shared": {"depth": _depth(schedule=[0] * 2 * LEVELS)},
+    "schedule and low rank": {"depth": _depth(schedule=[0, 1, 1] * 2, low_rank=4)},
+    "heads": {"depth": None},
+    "heads, a delay each": {"depth": None, "tasks": _delays([0, 1, 2])},
+    "semantic level last": {"tasks": _delays([2, 0, 1])},
+    "one speaker": {"speakers": 1, "depth": _depth(schedule=[0, 0, 1])},
+    "main speaker only": {"predict": "main", "depth": _depth(low_rank=3)},
+    "heads for the main speaker": {"predict": "main", "depth": None, "tasks": _delays([0, 2, 2])},
+}
+
+
 def make_model(**options) -> MoshiModel:
     """With weights large enough for sharp choices."""
     torch.manual_seed(0)

@@ -218,11 +218,9 @@ def test_codes_that_the_model_does_not_have(codes, reason):
 
 
 def test_delays_longer_than_the_window_are_refused():
-    shape = TransformerConfig(dim=16, layers=1, heads=2, ffn_dim=24, context=6)
-    model = make_model(temporal=shape)
-    live(model, "asr")
-    with pytest.raises(AudiolmError, match="task 'tts' delays streams by up to 6 frames, the model sees 6"):
-        live(model, "tts")
+    live(make_model(), "asr", frames=6)
+    with pytest.raises(AudiolmError, match="task 'tts' delays streams by up to 6 frames, 6 are kept"):
+        live(make_model(), "tts", frames=6)
 
 
 def test_graphs_need_a_gpu():

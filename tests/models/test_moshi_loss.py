@@ -11,7 +11,7 @@ from audiolm.models.moshi.loss import LossConfig, codes_loss, level_weights, tex
 from audiolm.models.moshi.system import MoshiConfig, MoshiSystem, stream_losses
 from audiolm.text.tokenizer import EPAD, PAD
 from audiolm.train.randomness import Key
-from tests.models.conftest import ENTRIES, LEVELS, TEXT, model_config
+from tests.models.conftest import ENTRIES, LEVELS, SHAPES, TEXT, model_config
 
 
 def ce(logits: torch.Tensor, target: int) -> float:
@@ -56,7 +56,7 @@ def test_level_weights():
     assert level_weights(3, 6, LossConfig()).tolist() == [100, 1, 1, 100, 1, 1]
 
 
-def make_system(dump, **loss) -> MoshiSystem:
+def make_system(dump, model: dict | None = None, **loss) -> MoshiSystem:
     torch.manual_seed(0)
     mix = {
         "dialogue": MixConfig(depth_fraction=0.4),
@@ -64,7 +64,7 @@ def make_system(dump, **loss) -> MoshiSystem:
         "tts": MixConfig(own_input_mask=0.5, user_mask=0.5),
     }
     data = DataConfig(str(dump / "train"), str(dump / "dev"), frames=30, valid_windows=3, mix=mix)
-    return MoshiSystem(MoshiConfig(model_config(), data, LossConfig(**loss)))
+    return MoshiSystem(MoshiConfig(model_config(**model or {}), data, LossConfig(**loss)))
 
 
 def naive_loss(system: MoshiSystem, batch: dict[str, torch.Tensor]) -> float:
@@ -84,7 +84,7 @@ def naive_loss(system: MoshiSystem, batch: dict[str, torch.Tensor]) -> float:
                 text_count += 1
             if depth_frames[t - 1]:
                 frame = model.depth.start(state[None])
-                for k in range(2 * LEVELS):
+                for k in range(model.config.predicted_levels):
                     logits = model.depth.step(frame, k, tokens[k, t][None])[0]
                     target = int(tokens[1 + k, t])
                     if 0 <= target < ENTRIES:
@@ -103,6 +103,31 @@ def test_system_equals_the_naive_loss(dump):
     assert shares == {0: 3, 1: 12, 2: 30}  # of 30 frames: asr, dialogue, tts
     losses, _ = system.losses(batch, 0)
     assert losses["main"].item() == pytest.approx(naive_loss(system, batch), rel=1e-4)
+
+
+@pytest.mark.parametrize("model", SHAPES.values(), ids=SHAPES)
+@torch.no_grad()
+def test_every_shape_equals_the_naive_loss(dump, model):
+    system = make_system(dump, model)
+    examples = system.examples()
+    batch = stack([examples(Key(0, i)) for i in range(2)])
+    losses, _ = system.losses(batch, 0)
+    assert losses["main"].item() == pytest.approx(naive_loss(system, batch), rel=1e-4)
+    sums, counts = stream_losses(system.model, batch["tokens"], batch["task"])
+    assert len(sums) == len(counts) == 1 + system.config.model.predicted_levels
+    grouped = {id(p) for group in system.parameter_groups()["main"] for p in group["params"]}
+    assert grouped == {id(p) for p in system.parameters()}
+
+
+def test_text_learns_where_codes_are_absent(dump):
+    """A model with heads, no depth transformer: gradients of all that a batch holds, of nothing else."""
+    system = make_system(dump, SHAPES["heads"])
+    examples = system.examples()
+    batch = stack([examples(Key(0, i)) for i in range(2)])
+    batch["tokens"][:, 1:] = -1
+    system.losses(batch, 0)[0]["main"].backward()
+    assert system.model.backbone.text_head.weight.grad.abs().sum() > 0
+    assert (system.model.depth.heads.weight.grad == 0).all()
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ import pytest
 from audiolm.commands.main import main
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
+from audiolm.data.documents import Counts
 from audiolm.data.tables import read_ctm
 from audiolm.data.tokens import TokenReader
 
@@ -112,6 +113,18 @@ def test_another_layout(house, corpora):
     assert "streaming ASR, word error rate" in said
     train = DataDir.read(house / "egs/mycorpus/dialogue1/work/smoke/data/train")
     assert len(train.utts) == len(list((corpora / "mycorpus/train").rglob("*.txt")))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_text_alone(house, corpora):
+    for name in ("train", "dev", "test"):
+        path = corpora / "mytext" / name / "a.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("one two three\nfour five six\n\nseven eight\n\n" * 3, encoding="utf-8")
+    assert "text LM, perplexity by word" in run("Text alone", house, corpora)
+    counts = Counts.read(house / "egs/mytext/textlm1/work/smoke/dump/train/tokens/documents.json")
+    assert (counts.documents, counts.words) == (6, 24)
 
 
 @pytest.mark.slow

@@ -207,9 +207,37 @@ class ModReLU(nn.Module):
         self.b = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = x.unflatten(1, (2, -1))
-        gate = F.relu(1 + self.b * (parts.float().square().sum(1, keepdim=True) + TINY).rsqrt())
-        return (parts * gate.to(x.dtype)).flatten(1, 2)
+        return _ModReLU.apply(x, self.b)
+
+
+class _ModReLU(torch.autograd.Function):
+    """With its own gradient, since autograd's sums over pairs take five times as long on CPUs.
+
+    With m = relu(1 + b / |z|), the gradient g of m z gives m g - b [m > 0] (z . g) / |z|^3 z, and the sum of
+    [m > 0] (z . g) / |z| to b, where z . g is the product of two pairs of numbers.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, b: Tensor) -> Tensor:
+        real, imaginary = _pairs(x.float()).unbind(1)
+        inverse = (real * real).addcmul_(imaginary, imaginary).add_(TINY).rsqrt_()  # 1 / |z|
+        gate = F.relu(1 + b * inverse).to(x.dtype)
+        ctx.save_for_backward(x, b, inverse, gate)
+        return (_pairs(x) * gate.unsqueeze(1)).flatten(1, 2)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
+        x, b, inverse, gate = ctx.saved_tensors
+        z, g = _pairs(x), _pairs(gradient)
+        along = (z[:, 0] * g[:, 0]).addcmul_(z[:, 1], g[:, 1]).float().mul_(inverse).mul_(gate > 0)
+        to_b = along.sum() if ctx.needs_input_grad[1] else None
+        turn = (along * inverse * inverse * -b).to(x.dtype)
+        return (g * gate.unsqueeze(1)).addcmul_(z, turn.unsqueeze(1)).flatten(1, 2), to_b
+
+
+def _pairs(x: Tensor) -> Tensor:
+    """[B, 2 C, T, F] -> [B, 2, C, T, F]"""
+    return x.unflatten(1, (2, -1))
 
 
 class ComplexStftDiscriminator(nn.Module):

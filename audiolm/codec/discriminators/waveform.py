@@ -6,7 +6,7 @@ from math import prod
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiolm.codec.discriminators.layers import Judged, Stack
+from audiolm.codec.discriminators.layers import Judged, LongConv1d, Stack
 from audiolm.errors import AudiolmError
 
 SLOPE = 0.1  # of the leaky ReLUs, HiFi-GAN's
@@ -104,7 +104,7 @@ class WaveDiscriminator(nn.Module):
         channels = config.channels
         sizes = zip(channels, channels[1:], config.strides, config.groups, strict=False)
         layers = [nn.Conv1d(1, channels[0], 15, padding=7)]
-        layers += [nn.Conv1d(size, out, 41, stride, padding=20, groups=groups) for size, out, stride, groups in sizes]
+        layers += [LongConv1d(size, out, 41, stride, padding=20, groups=groups) for size, out, stride, groups in sizes]
         layers += [nn.Conv1d(channels[-1], channels[-1], 5, padding=2)]
         self.stack = Stack(layers, nn.Conv1d(channels[-1], 1, 3, padding=1), SLOPE)
 

@@ -112,8 +112,8 @@ class MoshiStream:
         graphs: on a CUDA device: record what a step launches once as a CUDA graph and replay it.
 
     Raises:
-        AudiolmError: the task delays streams by as much as the model's context or more: what belongs together would
-            never be seen together. ``graphs`` without a CUDA device.
+        AudiolmError: the task delays streams by ``frames`` or more: what belongs together would never be seen together.
+            ``graphs`` without a CUDA device.
     """
 
     @torch.no_grad()
@@ -144,15 +144,13 @@ class MoshiStream:
         longest = max(config.delays(task))
         if longest >= self.cache.window:
             raise AudiolmError(
-                f"task '{task}' delays streams by up to {longest} frames, the model sees {self.cache.window}; "
-                "take a model with a longer model.temporal.context, or a task of shorter delays"
+                f"task '{task}' delays streams by up to {longest} frames, {self.cache.window} are kept (the smaller of "
+                "the model's context and the frames of the stream); give more frames, or take a task of shorter delays"
             )
         self.task_rows = torch.full((rows,), config.task_index(task), device=device)
         self.starts = torch.tensor(config.layout.vocab_sizes, device=device)
         self.slots = Slots(batch, 1, device)
-        self.previous = self.slots.buffer(
-            config.layout.num_streams, dtype=torch.int64
-        )  # the frame that comes next sees
+        self.previous = self.slots.buffer(config.layout.num_streams, dtype=torch.int64)  # what the next step sees
         self.previous.copy_(self.starts.expand(batch, -1))
         self.hold = HoldState(rows, config.hold_lag(task), device) if config.text_hold else None
         self.draws = Draws(range(batch) if seeds is None else seeds, 2 * config.layout.num_streams, device)

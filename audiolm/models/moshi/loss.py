@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from audiolm.lm.depth import rows
 from audiolm.lm.loss import head_losses
 from audiolm.text.tokenizer import EPAD, PAD
 from audiolm.train.ranks import mean_ranks
@@ -62,7 +63,7 @@ def codes_loss(parts: Sequence[tuple[Tensor, Tensor]], heads: Tensor, alphas: Te
     total = weight = alphas.new_zeros(())
     for states, targets in parts:
         levels = len(states)
-        total = total + head_losses(states, heads[:levels], targets, alphas[:levels, None]).sum()
+        total = total + head_losses(states, rows(heads, 0, levels), targets, alphas[:levels, None]).sum()
         weight = weight + (alphas[:levels, None] * ((targets >= 0) & (targets < heads.shape[2]))).sum()
     return total / mean_ranks(weight).clamp(min=1e-8)
 

@@ -10,8 +10,10 @@ from audiolm.errors import AudiolmError, did_you_mean
 from audiolm.lm.backbone import Backbone
 from audiolm.lm.depth import CodeHeads, DepthConfig, DepthTransformer
 from audiolm.lm.embedding import StreamEmbedding
+from audiolm.lm.prepared import prepared
 from audiolm.lm.stamp import Stamp
 from audiolm.models.moshi.hold import MAX_AGE, held_words
+from audiolm.nn.packed import Precision
 from audiolm.nn.transformer import TransformerCache, TransformerConfig
 from audiolm.streams.delays import stream_delays
 from audiolm.streams.grid import GridLayout
@@ -48,8 +50,8 @@ class ModelConfig:
         codebook_size: entries of each codebook.
         speakers: 2 = main speaker and user, 1 = main speaker only.
         predict: whose codes the depth transformer predicts; ``both`` can simulate dialogues.
-        temporal, depth: shapes of the two transformers; without a depth transformer (null), linear heads on the temporal
-            state predict the codes of a frame independently of one another (the ablation of Moshi's table 5).
+        temporal, depth: shapes of the two transformers. Without a depth transformer (null), linear heads on the
+            temporal state predict the codes of a frame independently of one another (an ablation of Moshi's table 5).
         tasks: the delay patterns, by name. With more than one, an embedding tells the model which (beyond the paper,
             whose models have one pattern each).
         text_hold: the input also shows the word that is being said, since when, and until when, where the paper's
@@ -130,6 +132,10 @@ class MoshiModel(nn.Module):
         self.hold_embedding = StreamEmbedding(sizes, dim) if config.text_hold else None
         self.task_embedding = StreamEmbedding([len(config.tasks)], dim) if len(config.tasks) > 1 else None
         self.codec = Stamp()
+
+    def prepare(self, precision: Precision = "fp32") -> "MoshiModel":
+        """This model for generation, with packed weights: on CPUs at a multiple of the speed (audiolm.lm.prepared)."""
+        return prepared(self, precision)
 
     def forward(
         self, tokens: Tensor, task: Tensor, held: Tensor | None = None, cache: TransformerCache | None = None

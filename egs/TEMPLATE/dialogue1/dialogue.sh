@@ -138,8 +138,8 @@ stage codes "Codec tokens" --after "$speech codec" --out "dump/*/codes" -- \
   each_set --gpu codes --codec "$codec_dir"
 stage textlm "Train the text LM" --after text --out "exp/$start/model.safetensors" \
   --unless "${lm_init:+--lm_init names a trained LM}" -- \
-  make_start "$released_lm" --config "$textlm_config" --train "$train" --valid "$valid" --trainer.seed "$seed" \
-  "${textlm_args[@]}"
+  make_start "$released_lm" --config "$textlm_config" --train "$train" --valid "$valid" --tokenizer "$tokenizer_dir" \
+  --trainer.seed "$seed" "${textlm_args[@]}"
 stage lm "Train the dialogue LM, phase by phase" --after "text codes textlm" --out "exp/$lm/model.safetensors" -- \
   lm_phases "$init" "$lm_config" "${phase_files[@]}" -- --data.train "$train" --data.valid "$valid" --trainer.seed "$seed" \
   "${shape[@]}" "${codec_init_args[@]}" "${lm_args[@]}"

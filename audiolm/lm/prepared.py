@@ -1,0 +1,61 @@
+"""The inference form of language models: packed weights in place of those that training changes.
+
+A step of generation multiplies each weight by a row or a few: its time is that of reading the weights. Packed, they are
+read at the machine's speed, and fewer bits of them in reduced precision.
+"""
+
+from copy import copy
+from typing import TypeVar, get_args
+
+from torch import Tensor, nn
+
+from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.lm.depth import LevelLinear
+from audiolm.nn.packed import PackedLinear, Precision
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+class PackedLevels(nn.Module):
+    """A :class:`LevelLinear` for one level at a time."""
+
+    def __init__(self, layer: LevelLinear, precision: Precision):
+        super().__init__()
+        self.matrices = nn.ModuleList(PackedLinear(weight.T, None, precision) for weight in layer.weight)
+        self.sets = getattr(layer, "sets", range(len(layer.weight)))
+
+    def forward(self, x: Tensor, level: int) -> Tensor:  # [N, inputs] -> [N, outputs]
+        return self.matrices[self.sets[level]](x)
+
+
+def prepared(model: Model, precision: Precision = "fp32") -> Model:
+    """A twin of ``model`` in evaluation mode, for inference alone, with packed products; embeddings, norms and buffers
+    are the model's own. What is trained later goes unheard.
+
+    Args:
+        model: on the device where it will be used; any shape of the depth transformer, or heads instead of it.
+        precision: of the products, see :class:`audiolm.nn.packed.PackedLinear`; all else stays as it is.
+
+    Raises:
+        AudiolmError: no such precision, or not on the model's device; products with low-rank matrices beside them.
+    """
+    if precision not in get_args(Precision):
+        raise AudiolmError(f"no precision '{precision}'{did_you_mean(precision, get_args(Precision))}")
+    return _twin(model, precision).eval()
+
+
+def _twin(module: nn.Module, precision: Precision) -> nn.Module:
+    if isinstance(module, nn.Linear | LevelLinear) and module._modules:
+        raise AudiolmError(
+            f"a product with {', '.join(module._modules)} beside it cannot be packed: merge low-rank matrices into "
+            "their weights first"
+        )
+    if isinstance(module, nn.Linear):
+        return PackedLinear(module.weight, module.bias, precision)
+    if isinstance(module, LevelLinear):
+        return PackedLevels(module, precision)
+    twin = copy(module)
+    twin._modules = {
+        name: None if child is None else _twin(child, precision) for name, child in module._modules.items()
+    }
+    return twin
