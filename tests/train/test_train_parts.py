@@ -4,6 +4,8 @@ import doctest
 import importlib
 import json
 import math
+import platform
+import resource
 
 import numpy as np
 import pytest
@@ -274,3 +276,16 @@ def test_precision_follows_the_processor(tmp_path, monkeypatch):
     monkeypatch.setattr(devices, "cpu_has_bf16", lambda: True)
     assert devices.choose_precision("auto", "cpu") == "bf16"
     assert devices.choose_precision("fp32", "cpu") == "fp32"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+def test_freed_memory_is_kept():
+    devices.keep_freed_memory()
+
+    def faults() -> int:
+        torch.ones(2**24)  # 64 MiB, 16384 pages
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+    faults()
+    before = faults()
+    assert faults() - before < 1000

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from audiolm.codec.load import load_codec
+from audiolm.data.tokens import read_meta
 from audiolm.errors import AudiolmError, did_you_mean
-from audiolm.lm.load import read_init
 from audiolm.lm.lora import LoraConfig, add_lora, lora_state, merged_state
 from audiolm.lm.loss import head_losses
 from audiolm.lm.system import load_backbone
@@ -18,6 +19,7 @@ from audiolm.models.moshi.codec_init import embed_like_codec
 from audiolm.models.moshi.data import DataConfig, Recordings, as_list, stack, validation_examples
 from audiolm.models.moshi.loss import LossConfig, codes_loss, level_weights, text_loss
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
+from audiolm.models.moshi.start import read_start
 from audiolm.streams.grid import ABSENT
 from audiolm.text.tokenizer import BOS
 from audiolm.train.checkpoint import checksum
@@ -40,6 +42,8 @@ class MoshiConfig:
         text_lr_scale: the same of text embedding and head (Moshi's pretraining: 0.75), in batches of audio.
         codec_init: experiment directory of a codec from whose codebooks the embeddings of codes start, where ``init``
             gives none (not in the paper); None = at random.
+        new_tokenizer: the text to train on may be of another tokenizer than the weights of ``init``: then the
+            embeddings and the head of its words start anew.
         lora: train low-rank matrices alone, beside weights that stay; None = train all.
     """
 
@@ -49,6 +53,7 @@ class MoshiConfig:
     depth_lr_scale: float = 1.0
     text_lr_scale: float = 1.0
     codec_init: str | None = None
+    new_tokenizer: bool = False
     lora: LoraConfig | None = None
 
     def __post_init__(self):
@@ -221,7 +226,12 @@ class MoshiSystem(System):
         return {"lora.safetensors": lora} if lora else {}
 
     def read_init(self, name: str) -> Mapping[str, Tensor]:
-        return read_init(name, self.model.backbone, "model.temporal")
+        tokenizer = self.tokenizer() if self.config.new_tokenizer else None
+        return read_start(name, self.model, tokenizer)
+
+    def tokenizer(self) -> str:
+        """Checksum of the tokenizer that made the text to train on."""
+        return read_meta(Path(self.config.data.sets[0]) / "text", "text").source
 
     def load_init(self, state: Mapping[str, Tensor]) -> None:
         """Start from an earlier phase's weights, or from a text LM's: then all but the backbone stays random."""
