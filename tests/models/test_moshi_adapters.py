@@ -289,6 +289,6 @@ def test_mimi_of_the_papers_shape_needs_no_config_there(parts, tmp_path):
     whole = audiolm.load_codec(tmp_path)
     assert whole.config.quantizer.n_q == RELEASED.quantizer.n_q == 32
     codes = torch.randint(2048, (1, 4, 3))
-    assert torch.equal(whole.decode(codes), codec.decode(codes))
+    assert torch.allclose(whole.decode(codes), codec.decode(codes), atol=1e-4)
     names = (Path(__file__).parents[1] / "codec/moshi_names.txt").read_text(encoding="utf-8").split("\n")
     assert len(MoshiMimi().convert(with_all_levels(codec))[1]) == len([name for name in names if name])
