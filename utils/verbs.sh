@@ -77,6 +77,15 @@ make_textlm() { # TEXTLM [OPTION of training…]; TEXTLM empty: train
   fi
 }
 
+# What a dialogue LM starts from: in exp/lm_init a released LM, of another layout, or in exp/textlm a text LM that is trained.
+make_start() { # RELEASED [OPTION of training…]; RELEASED empty: train
+  if [[ -n $1 ]]; then
+    once export --lm "$1" --out "$dir/exp/lm_init"
+  else
+    train textlm "${@:2}"
+  fi
+}
+
 # Train a model into exp/NAME. A training that was interrupted goes on; one with other options or on other data is moved
 # to $dir/old first (audiolm/jobs/claim.py).
 train() { # NAME [OPTION…]

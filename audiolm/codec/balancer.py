@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from audiolm.codec.ranks import mean_ranks
+from audiolm.train.ranks import mean_ranks
 
 
 class Balancer(nn.Module):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiolm.codec.ranks import gather_samples, sum_ranks
+from audiolm.train.ranks import gather_samples, sum_ranks
 
 
 class Codebook(nn.Module):

@@ -16,7 +16,8 @@ from audiolm.train.schema import plain
 from audiolm.train.yaml_files import write_yaml
 
 # What must be there of a codec on the hub, the preferred weights first.
-HUB_CONFIG, HUB_WEIGHTS = "config.json", ("model.safetensors", "pytorch_model.bin")
+# A repository of the moshi package has its Mimi beside the LM.
+HUB_CONFIG, HUB_WEIGHTS = "config.json", ("tokenizer-*.safetensors", "model.safetensors", "pytorch_model.bin")
 
 
 def load_codec(name: str | Path, device: str | torch.device = "cpu") -> Codec:

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiolm.codec.ranks import mean_ranks
 from audiolm.codec.stft import power_spectrogram
+from audiolm.train.ranks import mean_ranks
 
 Adversarial = Literal["hinge", "least_squares"]
 FeatureDistance = Literal["relative", "absolute"]

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiolm.codec.codebook import Codebook, CosineCodebook, EuclideanCodebook, GradientCodebook
-from audiolm.codec.ranks import mean_ranks
 from audiolm.errors import AudiolmError
 from audiolm.nn.conv import Norm, with_norm
+from audiolm.train.ranks import mean_ranks
 
 
 @dataclass

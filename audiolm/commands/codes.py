@@ -6,14 +6,28 @@ Recordings that cannot be read go to rejected.tsv with the reason.
 """
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from audiolm.commands.arrays import add_array_options
+
+if TYPE_CHECKING:
+    from audiolm.data.datadir import DataDir
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     add_array_options(parser)
+    parser.add_argument(
+        "--heard",
+        type=int,
+        metavar="SEED",
+        help="encode each speaker as the other would hear them on a call (gain, noise, echo) into dump/<set>/heard, "
+        "from which data.heard takes the user's streams",
+    )
     parser.add_argument("--codec", type=Path, required=True, help="experiment directory of a trained codec")
 
 
@@ -32,9 +46,42 @@ def run(args: argparse.Namespace) -> None:
     meta = Meta(codec.frame_rate, tuple(codec.codebook_sizes), checksum(args.codec))
     for name in args.sets:
         data = read_share(args.dir / "dump" / name / "audio", args.job, args.num_jobs)
-        codes, rejected = encode_recordings(codec, data, data.recos)
-        directory = args.dir / "dump" / name / "codes"
-        with TokenWriter(directory, "codes", args.job, meta) as writer:
+        kind = "codes" if args.heard is None else "heard"
+        directory = args.dir / "dump" / name / kind
+        plain = nullcontext((data, []))
+        with plain if args.heard is None else heard_by_others(args, name, data, codec.sample_rate) as (audio, unread):
+            codes, rejected = encode_recordings(codec, audio, audio.recos)
+        with TokenWriter(directory, kind, args.job, meta) as writer:
             for reco in sorted(codes):
                 writer.write(reco, codes[reco])
-        write_rejected(directory / f"rejected.{args.job}.tsv", rejected)
+        write_rejected(directory / f"rejected.{args.job}.tsv", sorted(rejected + unread))
+
+
+@contextmanager
+def heard_by_others(
+    args: argparse.Namespace, name: str, data: "DataDir", fs: int
+) -> Iterator[tuple["DataDir", list[tuple[str, str]]]]:
+    """Give, inside the block, those of a share's recordings that another speaker hears, as they do (``as_heard``), and
+    (recording, reason) of those that cannot be read."""
+    from audiolm.data import audio
+    from audiolm.data.augment import as_heard
+    from audiolm.data.datadir import DataDir
+    from audiolm.errors import AudiolmError
+    from audiolm.models.moshi.data import partners
+    from audiolm.train.randomness import Key
+
+    whole = DataDir.read(args.dir / "dump" / name / "audio")
+    others = partners(whole, whole.recos)
+    with TemporaryDirectory() as folder:
+        heard, unread = DataDir(), []
+        for reco in (reco for reco in data.recos if reco in others):
+            try:
+                user, main = (whole.audio(which, fs=fs) for which in (reco, others[reco]))
+            except AudiolmError as error:
+                unread.append((reco, str(error)))
+                continue
+            length = min(len(user), len(main))
+            user[:length] = as_heard(user[:length], main[:length], fs, Key(args.heard, 0).rng(f"heard {reco}"))
+            heard.wav[reco] = f"{folder}/{len(heard.wav)}.wav"
+            audio.write(heard.wav[reco], user, fs)
+        yield heard, unread

@@ -11,7 +11,12 @@ from audiolm.text.tokenizer import BOS, EOS, EPAD, PAD
 
 @torch.no_grad()
 def continue_texts(
-    backbone: Backbone, prompts: Sequence[Sequence[int]], tokens: int, sampling: Sampling, seed: int = 0
+    backbone: Backbone,
+    prompts: Sequence[Sequence[int]],
+    tokens: int,
+    sampling: Sampling,
+    seed: int = 0,
+    vocab: int | None = None,
 ) -> list[list[int]]:
     """What follows each prompt: at most ``tokens`` ids, without the EOS that ends it.
 
@@ -21,6 +26,7 @@ def continue_texts(
         tokens: most of a continuation.
         sampling: how tokens are drawn.
         seed: of the draws.
+        vocab: ids of the tokenizer, where the model has more: those are not drawn; None = as many.
     """
     device = backbone.text_head.weight.device
     generator = torch.Generator(device).manual_seed(seed)
@@ -28,7 +34,8 @@ def continue_texts(
     cache = backbone.transformer.make_cache(len(prompts), frames=longest + tokens)
     given = torch.tensor([[*prompt, *[PAD] * (longest - len(prompt))] for prompt in prompts], device=device)
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
-    never = torch.tensor([EPAD, BOS, PAD], device=device)
+    most = backbone.text_head.out_features
+    never = torch.tensor([EPAD, BOS, PAD, *range(most if vocab is None else vocab, most)], device=device)
     found: list[list[int]] = [[] for _ in prompts]
     going = [True] * len(prompts)
     token = given[:, 0]

@@ -27,6 +27,9 @@ class Dialogues(Examples):
         self.text_vocab, self.tokens = text_vocab, tokens
         self.texts = read_texts(directory, text_vocab)[0]
 
+    def __len__(self) -> int:
+        return len(self.texts)
+
     def __call__(self, key: Key) -> dict[str, np.ndarray]:
         """``tokens`` int64 [1 + self.tokens]: start token, text, then absent."""
         text = self.texts[key.item(len(self.texts))]

@@ -73,6 +73,9 @@ class Documents(Examples):
     def __init__(self, directory: str | Path, text_vocab: int, tokens: int):
         self.packed = Packed(directory, text_vocab, tokens)
 
+    def __len__(self) -> int:
+        return len(self.packed)
+
     def __call__(self, key: Key) -> dict[str, np.ndarray]:
         """``tokens`` int64 [1 + tokens]."""
         half = self.packed.tokens // 2

@@ -1,14 +1,14 @@
 """Training of the text LM: ``system: textlm``. Its weights can start an audio LM's temporal transformer."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiolm.data.tokens import read_meta
 from audiolm.lm.backbone import Backbone
@@ -19,6 +19,8 @@ from audiolm.lm.loss import head_losses
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.text.tokenizer import BOS, Tokenizer
 from audiolm.train.config import OptimizerConfig
+from audiolm.train.memory import layers_bytes
+from audiolm.train.ranks import mean_ranks
 from audiolm.train.system import Examples, System, check_same_tensors, decay_matrices
 
 ARCHIVES = {"dialogues": "text", "documents": "tokens"}
@@ -73,6 +75,17 @@ class TextLMSystem(System):
         groups = decay_matrices(backbone.transformer, hidden=True)
         return {"main": groups + decay_matrices(backbone.norm, backbone.text_embedding, backbone.text_head)}
 
+    @classmethod
+    def skeleton(cls, config: TextLMConfig) -> "TextLMSystem":
+        with torch.device("meta"):
+            return cls(replace(config, tokenizer=None))
+
+    def activation_bytes(self, examples: int, checkpointing: bool, bf16: bool) -> int:
+        return layers_bytes([(self.config.temporal, examples * self.config.tokens)], checkpointing, bf16)
+
+    def blocks(self) -> list[nn.Module]:
+        return list(self.backbone.transformer.layers)
+
     def examples(self) -> Examples:
         config, kind = self.config, ARCHIVES[self.config.corpus]
         sources = [read_meta(Path(directory) / kind, kind).source for directory in (config.train, config.valid)]
@@ -87,7 +100,7 @@ class TextLMSystem(System):
     def losses(self, batch: dict[str, Tensor], step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Cross entropy in nats a token; ``tokens`` is int64 [B, 1 + T]."""
         nats, targets = self._nats(batch["tokens"])
-        loss = nats / (targets != ABSENT).sum()
+        loss = nats / mean_ranks((targets != ABSENT).sum())
         return {"main": loss}, {"perplexity": loss.detach().exp()}
 
     def validation_batches(self) -> Iterable[dict[str, Tensor]]:

@@ -141,7 +141,8 @@ def write_samples(name: str | Path, test: str | Path, seed: int = 0) -> Path:
     parts = [_divide(document, _starts(lm)) for document in first]
     parts.sort(key=lambda part: part[0] < PROMPT_WORDS)  # long ones, in their order, before short ones
     found = [(prompt, rest) for _, prompt, rest in parts[:PROMPTS]] + [([BOS], [])] * UNPROMPTED
-    texts = continue_texts(lm.backbone, [prompt for prompt, _ in found], CONTINUATION, SAMPLING, seed)
+    prompts = [prompt for prompt, _ in found]
+    texts = continue_texts(lm.backbone, prompts, CONTINUATION, SAMPLING, seed, lm.tokenizer.vocab_size)
     decode, drawn = lm.tokenizer.decode, {"temperature": SAMPLING.temperature, "top_k": SAMPLING.top_k, "seed": seed}
     samples = (
         {"prompt": decode(prompt), "continuation": decode(text), "original": decode(rest), **drawn}

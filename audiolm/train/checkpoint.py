@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from audiolm.data.files import atomic, temporary
 from audiolm.errors import AudiolmError
+from audiolm.train.shard import shard_like
 from audiolm.train.system import check_same_tensors
 
 Tensors = dict[str, Tensor]
@@ -143,9 +144,9 @@ def read_tensors(path: str | Path, device: torch.device | str = "cpu") -> Tensor
         raise AudiolmError(f"cannot read {path}: {one_line(error)}; train again or restore the file") from error
 
 
-def write_model(exp_dir: str | Path, state: Mapping[str, Tensor]) -> None:
-    """Write ``model.safetensors`` of an experiment, atomically."""
-    path = Path(exp_dir) / MODEL
+def write_model(exp_dir: str | Path, state: Mapping[str, Tensor], name: str = MODEL) -> None:
+    """Write ``model.safetensors`` of an experiment, or what is to stand beside it, atomically."""
+    path = Path(exp_dir) / name
     try:
         save_file(unshared(state), temporary(path))
         temporary(path).replace(path)
@@ -223,7 +224,7 @@ def set_tensors(module: nn.Module, values: Mapping[str, Tensor]) -> None:
     own = own_tensors(module)
     check_same_tensors(own, values)
     for name, tensor in own.items():
-        tensor.copy_(values[name])
+        tensor.copy_(shard_like(values[name], tensor))
 
 
 def unshared(tensors: Mapping[str, Tensor]) -> Tensors:

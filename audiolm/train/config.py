@@ -77,8 +77,12 @@ class TrainerConfig:
         average: Number of those checkpoints whose weights are averaged.
         num_workers: Processes that make examples ahead; 0: one thread of the training process.
         accelerator: Where to train; auto: a GPU if there is one.
-        devices: Processes per machine, one device each, joined by DDP.
+        devices: Processes per machine, one device each.
         num_nodes: Number of machines.
+        strategy: How several processes share the work. ddp: each has all weights; fsdp: each has a part of them, and
+            of the optimizers' states (FSDP2), for models that one device cannot hold.
+        activation_checkpointing: Keep only each block's input for the backward pass and compute the rest again there:
+            a third more time for a fraction of the memory.
         min_free_disk: Gigabytes that a checkpoint must leave free on the disk.
         reference: Curve (audiolm curve) that the run is compared with; leaving it is told in train.log. null: none.
     """
@@ -101,6 +105,8 @@ class TrainerConfig:
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = 1
     num_nodes: int = 1
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    activation_checkpointing: bool = False
     min_free_disk: float = 0.5
     reference: str | None = None
 
@@ -120,7 +126,10 @@ class TrainerConfig:
 
 # Keys that say where and how fast a run computes and who watches, not what: they may change when a run is resumed.
 PLACE_KEYS = frozenset(
-    f"trainer.{name}" for name in "accelerator devices num_nodes num_workers min_free_disk reference".split()
+    f"trainer.{name}"
+    for name in (
+        "accelerator devices num_nodes strategy activation_checkpointing num_workers min_free_disk reference".split()
+    )
 )
 
 

@@ -1,4 +1,4 @@
-"""Where a run computes and in which precision: one Lightning Fabric for CPU, GPU and DDP."""
+"""Where a run computes and in which precision: one Lightning Fabric for CPU, GPU, DDP and FSDP2."""
 
 import ctypes
 import gc
@@ -14,6 +14,7 @@ import torch
 
 from audiolm.errors import AudiolmError
 from audiolm.train.config import TrainerConfig
+from audiolm.train.shard import shard
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -23,7 +24,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of malloc.h
 
 
 def make_fabric(config: TrainerConfig) -> "Fabric":
-    """Return the Fabric that ``config`` asks for, its processes launched: one per device, DDP where there are several.
+    """Return the Fabric that ``config`` asks for, its processes launched: one per device.
 
     With several devices and no launcher (torchrun, srun) in charge, Fabric starts the other processes by running this
     command again.
@@ -39,7 +40,7 @@ def make_fabric(config: TrainerConfig) -> "Fabric":
             f"trainer.batch_size {config.batch_size} does not divide into {world} (processes) × {config.accumulate} "
             f"(trainer.accumulate) equal parts; use a multiple of {world * config.accumulate}"
         )
-    Fabric, DDPStrategy = fabric_classes()
+    Fabric, DDPStrategy, ModelParallelStrategy = fabric_classes()
     if accelerator == "cpu":  # Fabric sets it; AdamW's step would then look for NVIDIA's library each time (80 µs)
         os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
         keep_freed_memory()
@@ -47,12 +48,23 @@ def make_fabric(config: TrainerConfig) -> "Fabric":
     warnings.filterwarnings("ignore", message="The `srun` command is available")
     # A step may leave parameters without gradient (a discriminator before its start); DDP must expect it.
     warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
+    if world == 1:
+        strategy = "auto"
+    elif config.strategy == "fsdp":
+        bf16 = choose_precision(config.precision, accelerator) == "bf16"
+        strategy = ModelParallelStrategy(
+            lambda system, mesh: shard(system, mesh["data_parallel"], bf16),
+            data_parallel_size=world,
+            tensor_parallel_size=1,
+        )
+    else:
+        strategy = DDPStrategy(find_unused_parameters=True)
     fabric = Fabric(
         accelerator={"gpu": "cuda"}.get(accelerator, accelerator),
         devices=config.devices,
         num_nodes=config.num_nodes,
         precision="32-true",  # the loop does autocast: Fabric's would skip marked methods, and round inputs to bf16
-        strategy="auto" if world == 1 else DDPStrategy(find_unused_parameters=True),
+        strategy=strategy,
         plugins=cluster(config, os.environ),
     )
     fabric.launch()
@@ -93,8 +105,8 @@ def cluster(config: TrainerConfig, environment: Mapping[str, str]) -> list["Clus
     return [LightningEnvironment()]
 
 
-def fabric_classes() -> tuple[type, type]:
-    """Return Fabric and its DDPStrategy.
+def fabric_classes() -> tuple[type, type, type]:
+    """Return Fabric and its strategies for DDP and FSDP2.
 
     Fabric asks for torchmetrics' version by importing all of it, with transformers and matplotlib: 3 s at each start.
     It does without where torchmetrics is not installed, and so it seems to be here.
@@ -104,11 +116,11 @@ def fabric_classes() -> tuple[type, type]:
         sys.modules["torchmetrics"] = None  # type: ignore[assignment]
     try:
         from lightning_fabric import Fabric
-        from lightning_fabric.strategies import DDPStrategy
+        from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
     finally:
         if hidden:
             del sys.modules["torchmetrics"]
-    return Fabric, DDPStrategy
+    return Fabric, DDPStrategy, ModelParallelStrategy
 
 
 def choose_accelerator(accelerator: str) -> str:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from audiolm.train.shard import shard_like
+
 
 class EMA:
     """Keeps s ← d · s + (1 − d) · w for every trainable parameter w of ``module``.
@@ -52,4 +54,4 @@ class EMA:
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Take the averages from a checkpoint's :meth:`state`."""
         for name, average in self.state().items():
-            average.copy_(state[name])
+            average.copy_(shard_like(state[name], average))

@@ -28,7 +28,7 @@ def key_lists(
     for step in steps:
         for part in range(accumulate):
             start = step * batch_size + (part * world + rank) * share
-            yield [Key(seed, index) for index in range(start, start + share)]
+            yield [Key(seed, index, batch_size) for index in range(start, start + share)]
 
 
 @contextmanager

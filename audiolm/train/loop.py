@@ -21,10 +21,12 @@ from audiolm.train.ema import EMA
 from audiolm.train.experiment import check_config, finished_step, locked, write_config
 from audiolm.train.loader import batches, key_lists
 from audiolm.train.logs import Logs, Meter, NotFinite, Progress, logger, record
+from audiolm.train.memory import check_memory
 from audiolm.train.optim import make_optimizers
 from audiolm.train.randomness import seed_torch
 from audiolm.train.reference import Alarm, read_reference, write_reference
 from audiolm.train.registry import system_class
+from audiolm.train.shard import check_shardable, gathered, recompute
 from audiolm.train.sounds import write_sounds
 from audiolm.train.system import Batch
 
@@ -66,6 +68,7 @@ class Trainer:
     def __init__(self, run: TrainConfig, exp_dir: Path, fabric: "Fabric"):
         self.run, self.config, self.exp_dir, self.fabric = run, run.trainer, exp_dir, fabric
         self.precision = choose_precision(self.config.precision, choose_accelerator(self.config.accelerator))
+        check_memory(run, choose_accelerator(self.config.accelerator), self.precision == "bf16")
         self.checkpoints = Checkpoints(exp_dir, self.config.min_free_disk)
         seed_torch(self.config.seed, "initial weights")
         self.system = system_class(run.system)(run.config)
@@ -73,12 +76,18 @@ class Trainer:
         self.reference = read_reference(Path(self.config.reference)) if self.config.reference else {}
         if run.init and not self.checkpoints.steps():
             self._init_from(run.init)
-        self.system.to(fabric.device)
+        self.sharded = self.config.strategy == "fsdp" and fabric.world_size > 1
+        if self.sharded:
+            check_shardable(run, self.system)
+        else:  # shards go to their devices block by block: the whole may not fit
+            self.system.to(fabric.device)
+        if self.config.activation_checkpointing:
+            recompute(self.system.recomputed())
+        self.module = fabric.setup_module(self.system, move_to_device=False)
+        self.module.mark_forward_method("losses")
         self.optimizers = make_optimizers(self.system, run.optimizers, self.config.max_steps)
         self.ema = EMA(self.system, self.config.ema_decay) if self.config.ema_decay else None
         self.parameters = [p for p in self.system.parameters() if p.requires_grad]
-        self.module = fabric.setup_module(self.system, move_to_device=False)
-        self.module.mark_forward_method("losses")
         self.meter = Meter(self._mean, fabric.device)
         # Reading values is free on one CPU, and tells of a broken loss at once; elsewhere it would make all wait.
         self.flush_every = 1 if fabric.device.type == "cpu" and fabric.world_size == 1 else self.config.log_every
@@ -135,7 +144,8 @@ class Trainer:
         named: dict[str, None] = {}
         for part in range(parts):
             batch = self._to_device(next(ahead))
-            with self.fabric.no_backward_sync(self.module, enabled=part < parts - 1):
+            # Shards are summed at once: whole gradients would wait in every device's memory.
+            with self.fabric.no_backward_sync(self.module, enabled=part < parts - 1 and not self.sharded):
                 with self._autocast():
                     losses, metrics = self.module.losses(batch, step)
                 named.update(dict.fromkeys(losses))
@@ -169,7 +179,7 @@ class Trainer:
         if last or due(step, config.valid_every):
             save |= self._validate()
         if save:
-            self._on_rank_zero(self._save)
+            self._save()
 
     def _flush(self) -> None:
         try:
@@ -197,11 +207,14 @@ class Trainer:
         self.system.eval()
         sums: dict[str, list[tuple[Any, Any]]] = {}
         with self.ema.applied() if self.ema else nullcontext(), self._autocast():
-            for index, batch in enumerate(self.system.validation_batches()):
-                if index % world == rank:
+            count = 0
+            for count, batch in enumerate(self.system.validation_batches(), 1):
+                if (count - 1) % world == rank:
                     for name, pair in self.system.validate(self._to_device(batch)).items():
                         sums.setdefault(name, []).append(pair)
-            sounds = self.system.sounds() if self.logs else None
+            if self.sharded and 0 < count % world <= rank:  # all ranks must gather the same weights as often
+                self.system.validate(self._to_device(batch))
+            sounds = self.system.sounds() if self.logs and not self.sharded else None
         self.system.train()
         totals = {
             name: tuple(sum(float(x) for x in column) for column in zip(*sums[name], strict=True)) for name in sums
@@ -229,7 +242,7 @@ class Trainer:
         return any(step == self.step for _, step in self.best)
 
     def _save(self) -> None:
-        """Write a checkpoint, and remove those that are no longer to be kept."""
+        """Write a checkpoint on rank 0, and remove those that are no longer to be kept."""
         parts = {"system": checkpoint.own_tensors(self.system)}
         if self.ema:
             parts["ema"] = self.ema.state()
@@ -243,8 +256,13 @@ class Trainer:
             "audiolm": __version__,
             "torch": torch.__version__,
         }
-        self.checkpoints.write(self.step, parts, state)
-        self.checkpoints.prune(self._kept())
+        parts = {part: gathered(tensors, self.fabric.is_global_zero) for part, tensors in parts.items()}
+
+        def write() -> None:
+            self.checkpoints.write(self.step, parts, state)
+            self.checkpoints.prune(self._kept())
+
+        self._on_rank_zero(write)
 
     def _init_from(self, exp_dir: str) -> None:
         try:
@@ -280,10 +298,15 @@ class Trainer:
         best = [step for _, step in self.best]
         steps = (best if config.export == "best" else self._regular()[::-1])[: config.average]
         names = [name for name, p in self.system.named_parameters() if p.requires_grad]
-        checkpoint.set_tensors(self.system, self.checkpoints.averaged(steps, names))
-        self.system.eval()
-        state = self.system.export_state()
-        self.checkpoints.check_disk(sum(tensor.nbytes for tensor in state.values()), checkpoint.MODEL)
+        # Shards of the others are not at hand here, and need not be: the checkpoint has all.
+        system = system_class(self.run.system)(self.run.config) if self.sharded else self.system
+        checkpoint.set_tensors(system, self.checkpoints.averaged(steps, names))
+        system.eval()
+        state, beside = system.export_state(), system.export_parts()
+        sizes = [tensor.nbytes for tensors in (state, *beside.values()) for tensor in tensors.values()]
+        self.checkpoints.check_disk(sum(sizes), checkpoint.MODEL)
+        for name, tensors in beside.items():
+            checkpoint.write_model(self.exp_dir, tensors, name)
         checkpoint.write_model(self.exp_dir, state)
         done = {"step": self.step, "from": steps, "checksum": checkpoint.checksum(self.exp_dir)}
         checkpoint.write_json(self.exp_dir / "done", done)

@@ -10,6 +10,7 @@ from audiolm.errors import AudiolmError
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.muon import Muon
 from audiolm.train.schedule import learning_rate
+from audiolm.train.shard import shard_like, whole
 from audiolm.train.system import System
 
 
@@ -48,12 +49,17 @@ class Optimizer:
 
     def step(self, step: int) -> Tensor | None:
         """Clip the gradients, update the parameters; return the gradients' norm before clipping, None if clip is 0."""
-        norm = nn.utils.clip_grad_norm_(self.params, self.config.clip) if self.config.clip else None
+        norm = self._clip() if self.config.clip else None
         lr = self.learning_rate(step)
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = lr * group["lr_scale"]
             part.step()
+        return norm
+
+    def _clip(self) -> Tensor:
+        norm = whole(nn.utils.get_total_norm([p.grad for p in self.params if p.grad is not None]))
+        nn.utils.clip_grads_with_norm_(self.params, self.config.clip, norm)
         return norm
 
     def learning_rate(self, step: int) -> float:
@@ -76,8 +82,12 @@ class Optimizer:
             moment, _, name = key.partition("/")
             moments.setdefault(name, {})[moment] = tensor
         for part in self.parts:
-            names = [self.names[p] for p in _parameters(part)]
-            by_index = {index: moments[name] for index, name in enumerate(names) if name in moments}
+            named = [(p, moments.get(self.names[p], {})) for p in _parameters(part)]
+            by_index = {
+                index: {moment: shard_like(tensor, p) for moment, tensor in own.items()}
+                for index, (p, own) in enumerate(named)
+                if own
+            }
             part.load_state_dict({"state": by_index, "param_groups": part.state_dict()["param_groups"]})
 
 
@@ -89,12 +99,12 @@ def make_optimizers(system: System, configs: Mapping[str, OptimizerConfig], max_
     """Return the optimizers of a system by name.
 
     Raises:
-        AudiolmError: the config and ``system.parameter_groups()`` name different optimizers.
+        AudiolmError: ``system.parameter_groups()`` names an optimizer that the config has not.
     """
     groups = system.parameter_groups()
-    if set(groups) != set(configs):
+    if not set(groups) <= set(configs):
         raise AudiolmError(
             f"optimizers: the config has {sorted(configs)}, but {type(system).__name__} trains with {sorted(groups)}"
         )
     names = {p: name for name, p in system.named_parameters()}
-    return {name: Optimizer(configs[name], groups[name], names, max_steps) for name in configs}
+    return {name: Optimizer(configs[name], groups[name], names, max_steps) for name in configs if name in groups}

@@ -21,7 +21,8 @@ import numpy as np
 class Key:
     """Names one training example: every draw for it is a pure function of (``seed``, ``index``, name of the draw).
 
-    ``seed`` is the run's seed, ``index`` the global sample index (0, 1, 2, … over the whole training).
+    ``seed`` is the run's seed, ``index`` the global sample index (0, 1, 2, … over the whole training), ``batch`` the
+    examples of one optimizer step, over all ranks: what all of them must agree on goes by ``step``.
 
     >>> key = Key(seed=0, index=7)
     >>> float(key.rng("gain").uniform()) == float(Key(0, 7).rng("gain").uniform())
@@ -32,6 +33,16 @@ class Key:
 
     seed: int
     index: int
+    batch: int = 1
+
+    @property
+    def step(self) -> int:
+        """The optimizer step (from 0) that the example is made for."""
+        return self.index // self.batch
+
+    def at(self, step: int) -> "Key":
+        """The key of the same place in the batch of another step: for data that only some steps take."""
+        return Key(self.seed, step * self.batch + self.index % self.batch, self.batch)
 
     def rng(self, name: str) -> np.random.Generator:
         """Return the generator of the draw called ``name`` (about 10 µs; equal names give equal draws).

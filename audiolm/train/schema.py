@@ -89,6 +89,9 @@ def _build_dataclass(kind: type, given: dict, default: Any, name: str, source: S
 def _build_dict(kind: type, given: dict, default: Mapping[str, Any], name: str, source: Source) -> tuple[dict, dict]:
     values, raw = {}, {}
     for key in [*default, *(key for key in given if key not in default)]:
+        if given.get(key, NOTHING) is None:  # left out, which the complete file must tell
+            raw[key] = None
+            continue
         values[key], raw[key] = build(
             kind, given.get(key, NOTHING), default.get(key, NOTHING), join(name, str(key)), source
         )

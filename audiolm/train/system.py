@@ -95,7 +95,7 @@ class System(nn.Module):
         self.config = config
 
     def parameter_groups(self) -> dict[str, list[dict[str, Any]]]:
-        """Return, for every name in ``optimizers``, its groups of parameters.
+        """Return, for every name in ``optimizers`` that this configuration trains with, its groups of parameters.
 
         A group is a dict: ``params`` (parameters), and optionally ``lr_scale`` (factor on the optimizer's learning
         rate, 1 if absent), ``weight_decay`` (instead of the optimizer's) and ``hidden`` (true: matrices between two
@@ -140,12 +140,36 @@ class System(nn.Module):
         Called on one rank only.
         """
 
+    @classmethod
+    def skeleton(cls, config: Any) -> "System | None":
+        """Return the system with shapes and no values (torch's ``meta`` device), from which
+        :mod:`audiolm.train.memory` tells whether a run fits; by default None, and nothing is checked.
+        """
+
+    def activation_bytes(self, examples: int, checkpointing: bool, bf16: bool) -> int:
+        """Return at least how many bytes of ``losses`` of so many examples the backward pass needs."""
+        return 0
+
+    def blocks(self) -> list[nn.Module]:
+        """Return the modules that ``losses`` and ``validate`` call once each, one after another: what FSDP shards by
+        itself. By default there are none, and the system cannot be sharded.
+        """
+        return []
+
+    def recomputed(self) -> list[nn.Module]:
+        """Return the modules of which ``trainer.activation_checkpointing`` keeps the input only."""
+        return self.blocks()
+
     def after_step(self, step: int) -> None:
         """Called after the optimizers' step ``step`` (from 0), before the EMA takes the weights."""
 
     def export_state(self) -> dict[str, Tensor]:
         """Return what ``model.safetensors`` holds: by default the whole state dict."""
         return self.state_dict()
+
+    def export_parts(self) -> dict[str, dict[str, Tensor]]:
+        """Return what else the export holds: file name → tensors; by default nothing."""
+        return {}
 
     def read_init(self, name: str) -> Mapping[str, Tensor]:
         """Return what :meth:`load_init` takes, of the experiment that ``--init`` names.

@@ -168,9 +168,7 @@ class Audiolm(LM):
             self.model = self.model.eval() if args.precision == "plain" else self.model.prepare(args.precision)
             self.system = None
             sampling, text = Sampling(0.8, 250), Sampling(0.7, 25)  # moshi's defaults
-            generator = self.torch.Generator(self.device).manual_seed(0)
-            self.stream = MoshiStream(self.model, 1, "dialogue")
-            self.draw = (SampledText(text, generator), sampling, generator)
+            self.stream = MoshiStream(self.model, 1, "dialogue", sampling, SampledText(text, 1, self.device))
         else:
             if self.device.type == "cpu":
                 keep_freed_memory()  # as the training loop does
@@ -181,7 +179,7 @@ class Audiolm(LM):
         forced[:, 1 + LEVELS :] = self.tokens(count)[:, 1 + LEVELS :]
         self.stream.cache.position.fill_(position)
         for t in range(count):
-            yield lambda t=t: self.stream.step(forced[:, :, t], *self.draw)
+            yield lambda t=t: self.stream.step(forced[:, :, t])
 
     def loss(self, tokens, precision: str):
         import numpy as np

@@ -3,7 +3,6 @@
 import copy
 
 import torch
-from tiny_codecs import fit_codebooks
 from torch import Tensor, nn
 
 from audiolm.codec.adapters.moshi_mimi import PAPER
@@ -12,6 +11,7 @@ from audiolm.codec.quantize import QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig
 from audiolm.nn.conv import fold_weight_norm
 from audiolm.nn.transformer import TransformerConfig
+from tests.codec.tiny_codecs import fit_codebooks
 
 
 def transformers_model(kind: str) -> nn.Module:

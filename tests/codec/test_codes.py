@@ -59,6 +59,20 @@ def test_archive_holds_every_recording_or_its_rejection(experiment, work):
     assert "".join(rejected).startswith("c\t")
 
 
+def test_speakers_as_the_other_hears_them(experiment, work):
+    path, _ = experiment
+    audio = work / "dump" / "dev" / "audio"
+    data = DataDir.read(audio)
+    data.reco2file_and_channel = {"a": ("ab", "A"), "b": ("ab", "B"), "c": ("c", "A")}
+    data.write(audio)
+    for options in ([], ["--heard", "3"]):
+        assert main(["codes", "--dir", str(work), "--sets", "dev", "--codec", str(path), *options]) == 0
+    plain, heard = (TokenReader(work / "dump/dev" / kind, kind, checksum(path)) for kind in ("codes", "heard"))
+    assert heard.keys() == ["a", "b"]  # nobody hears c
+    assert all(heard.num_frames(reco) == plain.num_frames(reco) for reco in "ab")
+    assert any(not np.array_equal(heard.read(reco), plain.read(reco)) for reco in "ab")
+
+
 def test_weights_of_another_architecture_are_refused(experiment):
     path, system = experiment
     state = system.export_state()

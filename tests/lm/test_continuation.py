@@ -40,6 +40,8 @@ def test_texts_end_at_eos_and_special_ids_are_never_drawn():
     assert all(id > PAD for text in texts for id in text) and max(map(len, texts)) <= 12
     assert any(len(text) < 12 for text in texts)  # an EOS among so many draws
     assert texts == continue_texts(backbone, [[BOS, 5]] * 40, 12, Sampling(temperature=5.0), seed=1)
+    few = continue_texts(backbone, [[BOS, 5]] * 40, 12, Sampling(temperature=5.0), vocab=9)
+    assert {id for text in few for id in text} <= set(range(PAD + 1, 9))
     with torch.no_grad():
         backbone.text_head.weight[EOS] = 100 * backbone.text_head.weight[EOS].sign()
     assert all(len(text) <= 12 for text in continue_texts(backbone, [[BOS], [BOS, 4, 5]], 12, GREEDY))

@@ -65,10 +65,15 @@ def make_model(**options) -> MoshiModel:
 
 @pytest.fixture
 def dump(tmp_path) -> Path:
-    """dump/{train,dev}: two conversations of two channels, and one recording by itself whose text was rejected."""
+    """dump/{train,dev} (:func:`write_dump`)."""
+    return write_dump(tmp_path)
+
+
+def write_dump(root: Path) -> Path:
+    """train and dev: two conversations of two channels, and one recording by itself whose text was rejected."""
     rng = np.random.default_rng(0)
     for name in ("train", "dev"):
-        directory = tmp_path / name
+        directory = root / name
         frames = {"d1-A": 60, "d1-B": 60, "d2-A": 25, "d2-B": 25, "x": 40}
         pairs = {reco: tuple(reco.split("-")) for reco in frames if "-" in reco}
         data = DataDir(
@@ -85,4 +90,4 @@ def dump(tmp_path) -> Path:
                 starts = np.sort(rng.uniform(0, frames[reco] / RATE - 0.5, frames[reco] // 6))
                 tokens, _ = build_text(starts, [[int(rng.integers(4, TEXT))] for _ in starts], frames[reco], RATE)
                 writer.write(reco, tokens[:, None])
-    return tmp_path
+    return root

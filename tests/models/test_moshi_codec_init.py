@@ -57,7 +57,7 @@ def test_codes_must_be_those_of_the_codec(dump, experiment, tmp_path):
     for name, source in (("train", checksum(experiment)), ("dev", checksum(experiment))):
         with TokenWriter(dump / name / "codes", "codes", 1, Meta(RATE, (16,) * 3, source)) as writer:
             writer.write("d1-A", torch.zeros(60, 3, dtype=torch.int64).numpy())
-    data = DataConfig(str(dump / "train"), str(dump / "dev"), 30, 2, {"asr": MixConfig()})
+    data = DataConfig(str(dump / "train"), str(dump / "dev"), frames=30, valid_windows=2, mix={"asr": MixConfig()})
     MoshiSystem(MoshiConfig(model_config(**SHAPE), data, codec_init=str(experiment))).examples()
     write_experiment(tmp_path / "other", seed=1)
     system = MoshiSystem(MoshiConfig(model_config(**SHAPE), data, codec_init=str(tmp_path / "other")))

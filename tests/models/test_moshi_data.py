@@ -28,7 +28,7 @@ LAYOUT = MODEL.layout
 
 
 def windows(dump, **mix) -> Windows:
-    return Windows(DataConfig(str(dump / "train"), str(dump / "dev"), 30, 2, {"asr": MixConfig(**mix)}), MODEL)
+    return Windows(dump / "train", DataConfig(frames=30, mix={"asr": MixConfig(**mix)}), MODEL)
 
 
 def test_grid_holds_who_it_should(dump):
@@ -186,7 +186,8 @@ def test_config_mistakes_are_named():
 
 
 def test_weights_remember_codec_and_tokenizer(dump):
-    config = MoshiConfig(MODEL, DataConfig(str(dump / "train"), str(dump / "dev"), 30, 2, {"asr": MixConfig()}))
+    data = DataConfig(str(dump / "train"), str(dump / "dev"), frames=30, valid_windows=2, mix={"asr": MixConfig()})
+    config = MoshiConfig(MODEL, data)
     system = MoshiSystem(config)
     system.examples()
     later = MoshiSystem(config)

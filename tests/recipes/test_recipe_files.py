@@ -45,12 +45,13 @@ def test_a_recipe_lists_its_stages_and_plans_a_run(recipe, tmp_path):
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: "-".join(path.parts[-2:]))
 def test_trained_models_spare_the_stages_that_would_train_them(recipe, tmp_path):
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b/config.yaml").touch()
+    for file in ("b/config.yaml", "c/config.yaml", "d/tokenizer.model"):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).touch()
     trained, stages = ["--recognizer", "a", "--codec", tmp_path / "b"], ["recognizer", "codec"]
     if recipe.name == "dialogue1":
         trained, stages = (
-            [*trained, "--lm_init", "c", "--tokenizer", "d"],
+            [*trained, "--lm_init", tmp_path / "c", "--tokenizer", tmp_path / "d"],
             ["recognizer", "tokenizer", "codec", "textlm"],
         )
     if recipe.name == "textlm1":

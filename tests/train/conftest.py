@@ -2,9 +2,11 @@
 
 import multiprocessing
 import os
+import socket
 from pathlib import Path
 
 import pytest
+from toy_training import rank, train_toy
 
 HERE = Path(__file__).parent
 
@@ -20,3 +22,22 @@ def other_process():
         process.start()
         process.join()
     return context
+
+
+@pytest.fixture
+def train_on_two(other_process):
+    """``train_on_two(exp_dir, system, **keys)``: in two processes that need not import anything first."""
+
+    def train(exp_dir, system="Line", by=train_toy, **keys):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        keys = {"trainer.accelerator": "cpu", "trainer.devices": 2, **keys}
+        ranks = [other_process.Process(target=rank, args=(n, port, by, exp_dir, system, keys)) for n in (0, 1)]
+        for process in ranks:
+            process.start()
+        for process in ranks:
+            process.join(240)
+        assert [process.exitcode for process in ranks] == [0, 0]
+
+    return train

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +11,10 @@ import pytest
 import soundfile
 import torch
 import yaml
-from toy_training import toy_run, train_codec, train_toy
+from toy_training import same_weights, toy_run, train_codec, train_toy
 
 from audiolm.data.datadir import DataDir
-from audiolm.train.checkpoint import Checkpoints, load_model
+from audiolm.train.checkpoint import Checkpoints
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
@@ -29,37 +28,6 @@ def by_command(tmp_path, exp_dir, system, **keys) -> subprocess.CompletedProcess
     command = [sys.executable, "-m", "audiolm.commands.main", "train", "--config", str(config), "--exp", str(exp_dir)]
     environment = {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-
-
-def rank(number: int, port: int, train, exp_dir, system, keys) -> None:
-    """Train as one of two processes that a launcher such as torchrun has started."""
-    os.environ |= {"LOCAL_RANK": str(number), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    train(exp_dir, system, **keys)
-
-
-@pytest.fixture
-def train_on_two(other_process):
-    """``train_on_two(exp_dir, system, **keys)``: in two processes that need not import anything first."""
-
-    def train(exp_dir, system="Line", by=train_toy, **keys):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        keys = {"trainer.accelerator": "cpu", "trainer.devices": 2, **keys}
-        ranks = [other_process.Process(target=rank, args=(n, port, by, exp_dir, system, keys)) for n in (0, 1)]
-        for process in ranks:
-            process.start()
-        for process in ranks:
-            process.join(240)
-        assert [process.exitcode for process in ranks] == [0, 0]
-
-    return train
-
-
-def same_weights(one, two) -> None:
-    one, two = load_model(one), load_model(two)
-    for name in one:
-        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("system", ["Line", "Gan"])

@@ -80,6 +80,12 @@ def test_sections_keep_the_defaults_of_what_is_not_given(rich):
     assert read_config([], [*given, ("pair", "[1, 2]")]).config.pair == (1.0, 2.0)
 
 
+def test_null_leaves_a_default_section_out(tmp_path, rich):
+    run = read_config([write(tmp_path, "{system: toy_systems:Line, required: x, towers: {left: null, right: {}}}")])
+    assert list(run.config.towers) == ["right"] and run.complete["towers"]["left"] is None
+    assert read_config([write(tmp_path, yaml.safe_dump(run.complete))]) == run
+
+
 BAD = {
     "unknown key": ("dropuot: 0.1", "unknown key 'dropuot' in {file}; did you mean 'dropout'?"),
     "unknown nested key": ("layer: {wdith: 3}", "unknown key 'layer.wdith' in {file}; did you mean 'width'?"),

@@ -1,5 +1,11 @@
 """Training runs of toy systems that take a fraction of a second, for this process or for another one."""
 
+import os
+from pathlib import Path
+
+import torch
+
+from audiolm.train.checkpoint import load_model
 from audiolm.train.config import TrainConfig
 from audiolm.train.options import read_config
 
@@ -21,6 +27,12 @@ def train_toy(exp_dir, system: str = "Line", **keys) -> None:
     train(toy_run(system, **keys), exp_dir)
 
 
+def rank(number: int, port: int, train, exp_dir, system, keys) -> None:
+    """Train as one of two processes that a launcher such as torchrun has started."""
+    os.environ |= {"LOCAL_RANK": str(number), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    train(exp_dir, system, **keys)
+
+
 def train_codec(exp_dir, system: str = "codec", **keys) -> None:
     """Train a tiny codec to its end, with discriminators from step 5."""
     from audiolm.train.loop import train
@@ -28,6 +40,33 @@ def train_codec(exp_dir, system: str = "codec", **keys) -> None:
     given = {"system": system, **COMMON, "trainer.log_every": 1, "trainer.valid_every": 20, **CODEC, **keys}
     train(read_config([], [(name, str(value)) for name, value in given.items()]), exp_dir)
 
+
+def same_weights(one, two) -> None:
+    one, two = load_model(one), load_model(two)
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-4)
+
+
+def train_moshi(exp_dir, system: str = "moshi", **keys) -> None:
+    """Train a tiny dialogue LM to its end on the sets of ``tests.models.conftest.write_dump`` beside ``exp_dir``."""
+    from audiolm.train.loop import train
+
+    sets = {"data.train": exp_dir.parent / "train", "data.valid": exp_dir.parent / "dev"}
+    given = {"system": system, **COMMON, "trainer.log_every": 1, "trainer.valid_every": 20, **MOSHI, **sets, **keys}
+    train(read_config([], [(name, str(value)) for name, value in given.items()]), Path(exp_dir))
+
+
+MOSHI = {
+    "model": """{text_vocab: 20, levels: 3, codebook_size: 8, text_hold: true,
+        temporal: {dim: 16, layers: 2, heads: 2, ffn_dim: 24, context: 12},
+        depth: {dim: 8, layers: 2, heads: 2, ffn_dim: 12},
+        tasks: {dialogue: {text_delay: 0, acoustic_delay: 1}, asr: {text_delay: 4, acoustic_delay: 2}}}""",
+    "data.frames": 30,
+    "data.valid_windows": 3,
+    "data.mix": """{dialogue: {depth_fraction: 0.5, text_mask: 0.3, text_shift: 0.3},
+        asr: {text_weight: 3.0, user_mask: 0.5}}""",
+    "optimizers.main": "{lr: 2.0e-3, eps: 1.0e-5}",  # gradients that should be 0 are rounding errors: no steps by signs
+}
 
 CODEC = {
     "sample_rate": 8000,

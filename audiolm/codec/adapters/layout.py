@@ -111,20 +111,23 @@ class Layout:
         Raises:
             AudiolmError: the codec does not fit this layout (the first differing keys are told).
         """
-        config = architecture(codec.config)
-        theirs = self.check(config)
-        own = {
-            name: tensor.float().cpu() if tensor.is_floating_point() else tensor
-            for name, tensor in folded_state(codec).items()
-        }
-        state = unshared(save_state(self.rules(config), own))
+        theirs, state = self.convert(codec)
         weights, described = self.files(Path(out))
         with atomic(weights, "wb") as file:
-            file.write(save(state, metadata={"format": "pt"}))
+            file.write(save(unshared(state), metadata={"format": "pt"}))
         with atomic(described) as file:
             json.dump(theirs, file, indent=2)
             file.write("\n")
         return weights, described
+
+    def convert(self, codec: Codec) -> tuple[dict[str, Any], Tensors]:
+        """Their config and tensors of a codec; see `save`."""
+        config = architecture(codec.config)
+        own = {
+            name: tensor.float().cpu() if tensor.is_floating_point() else tensor
+            for name, tensor in folded_state(codec).items()
+        }
+        return self.check(config), save_state(self.rules(config), own)
 
     def check(self, config: CodecConfig) -> dict[str, Any]:
         """Their config of a codec; whatever it could not say would come back as something else.

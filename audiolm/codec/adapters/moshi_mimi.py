@@ -18,15 +18,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from audiolm.codec.adapters.layout import Layout, check_fixed, check_parts, read_json
+from audiolm.codec.adapters.layout import Layout, architecture, check_fixed, check_parts, read_json
 from audiolm.codec.adapters.rules import Rule, Tensors
-from audiolm.codec.model import CodecConfig, DecoderConfig, EncoderConfig
+from audiolm.codec.model import Codec, CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig
 from audiolm.errors import AudiolmError
+from audiolm.nn.conv import fold_weight_norm, folded_state
 from audiolm.nn.transformer import TransformerConfig
 
 PAPER = CodecConfig(EncoderConfig(seanet=SeanetConfig()), DecoderConfig(seanet=SeanetConfig()))
+RELEASED = replace(PAPER, quantizer=replace(PAPER.quantizer, n_q=32))
 FILE = "mimi.safetensors"
 CONFIG = "mimi_config.json"
 SIGN = "quantizer.rvq_first.input_proj.weight"  # a tensor that no other layout has
@@ -199,6 +201,25 @@ class MoshiMimi(Layout):
 
     def files(self, out: Path) -> tuple[Path, Path]:
         return out / FILE, out / CONFIG
+
+
+def with_all_levels(codec: Codec) -> Codec:
+    """A codec of the paper's shape with the 32 levels that moshi expects without a config; others as they are.
+
+    Levels that it did not have add nothing: whoever decodes takes as many as the LM makes.
+    """
+    config, levels = architecture(codec.config), RELEASED.quantizer.n_q
+    whole = replace(config, quantizer=replace(config.quantizer, n_q=levels))
+    if whole != RELEASED or codec.n_q >= levels:
+        return codec
+    whole = Codec(whole)
+    fold_weight_norm(whole)
+    empty = {
+        name: torch.ones_like(tensor) if name.endswith(("initialized", "cluster_usage")) else torch.zeros_like(tensor)
+        for name, tensor in whole.state_dict().items()
+    }
+    whole.load_state_dict(empty | folded_state(codec))
+    return whole.eval()
 
 
 def _transposed(seanet: SeanetConfig) -> list[int]:

@@ -89,7 +89,7 @@ def _match(rules: Sequence[Rule], name: str, source: str) -> tuple[Rule, int, tu
         for place, pattern in enumerate(rule.sides[source]):
             if match := pattern.fullmatch(name):
                 return rule, place, match.groups()
-    raise AudiolmError(f"weights hold '{name}', which this layout does not have; use the codec's own files")
+    raise AudiolmError(f"weights hold '{name}', which this layout does not have; use the files of its release")
 
 
 def _fill(name: str, texts: tuple[str, ...]) -> str:

@@ -72,6 +72,12 @@ def write_bundle(lm: str | Path, codec: str | Path, tokenizer: str | Path, out: 
 
 def _check(lm: Path, codec_dir: Path, tokenizer_dir: Path) -> dict:
     """The manifest of parts that must load and fit together."""
+    for part, folder in (("lm", lm), ("codec", codec_dir)):
+        if folder.is_dir() and not (folder / "config.yaml").is_file():
+            raise AudiolmError(
+                f"{folder} is of another layout, and a bundle's parts are ours; make it one: audiolm export --{part} "
+                f"{folder} --out DIR"
+            )
     model, _ = load_lm(lm)
     codec = load_codec(codec_dir)
     tokenizer = Tokenizer.load(tokenizer_dir)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ class MixConfig:
         weight: share of the sequences, relative to the other tasks'.
         text_weight: weight of their text loss beside that of the codes (paper: 1).
         text_mask: share of them without text (Moshi's pretraining: 0.3).
+        text_shift: their text is moved against the sound by a draw from ± so many seconds, of which the model is told
+            nothing (Moshi's pretraining: 0.6).
         user_mask: share of them without the user's streams.
         own_input_mask: share of frames whose codes of the main speaker are hidden from the input, and still predicted
             (not in the paper: it makes a small TTS model look at its text instead of going on from its own sound).
@@ -43,11 +46,45 @@ class MixConfig:
     weight: float = 1.0
     text_weight: float = 1.0
     text_mask: float = 0.0
+    text_shift: float = 0.0
     user_mask: float = 0.0
     own_input_mask: float = 0.0
     depth_fraction: float = 1.0
     depth_speech: float = 1.0
     pause: int = 0
+
+    def __post_init__(self):
+        for name in ("text_mask", "user_mask", "own_input_mask", "depth_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise AudiolmError(f"{name}: found {getattr(self, name)}, expected a share from 0 to 1")
+        for name in ("weight", "text_shift", "depth_speech", "pause"):
+            if getattr(self, name) < 0:
+                raise AudiolmError(f"{name}: found {getattr(self, name)}, expected a number of at least 0")
+
+
+@dataclass
+class TextBatchConfig:
+    """Batches of text alone, which keep a language model's knowledge while it learns audio (Moshi, section 4.1).
+
+    They train the backbone by the optimizer ``text``, whose state is its own.
+
+    Attributes:
+        share: of the steps, evenly among those of audio (Moshi: 0.5 in pretraining, 0.1 in post-training); 0 = none.
+        corpus: ``dialogues`` or ``documents``, as of a text LM (:class:`audiolm.lm.system.TextLMConfig`).
+        train: sets' directories with its archive; None = those of the audio.
+        tokens: length of a sequence (Helium: 4096).
+    """
+
+    share: float = 0.0
+    corpus: Literal["dialogues", "documents"] = "dialogues"
+    train: str | list[str] | None = None
+    tokens: int = 512
+
+    def __post_init__(self):
+        if not 0 <= self.share < 1:
+            raise AudiolmError(f"share: found {self.share}, expected a share of the steps from 0 to less than 1")
+        if self.tokens < 1:
+            raise AudiolmError(f"tokens: found {self.tokens}, expected a number of at least 1")
 
 
 @dataclass
@@ -56,17 +93,47 @@ class DataConfig:
 
     Attributes:
         train, valid: sets' directories, which hold the archives ``codes`` and ``text`` and the data directory ``audio``
-            (``dump/<set>``).
+            (``dump/<set>``); ``train`` may be a list of them.
+        weights: share of the sequences that each set of ``train`` gives, relative to the others'; None = every window
+            of every set is as likely.
+        text: batches of text alone.
+        heard: the user's codes are those of the training sets' archive ``heard`` (``audiolm codes --heard``): a voice
+            on a call (Moshi's instruction tuning).
         frames: length of a training sequence.
         valid_windows: number of sequences to validate on, spread over the validation set.
         mix: how the tasks are drawn; a task that is not named is not trained.
     """
 
-    train: str = "dump/train"
+    train: str | list[str] = "dump/train"
     valid: str = "dump/dev"
+    weights: list[float] | None = None
+    text: TextBatchConfig = field(default_factory=TextBatchConfig)
+    heard: bool = False
     frames: int = 250
     valid_windows: int = 64
     mix: dict[str, MixConfig] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if not self.sets:
+            raise AudiolmError("train: found an empty list, expected one set's directory or more")
+        if self.weights is None:
+            return
+        if len(self.weights) != len(self.sets):
+            raise AudiolmError(
+                f"weights: found {len(self.weights)} numbers for {len(self.sets)} sets of train, expected one each"
+            )
+        if not all(weight > 0 for weight in self.weights):
+            raise AudiolmError(f"weights: found {self.weights}, expected numbers above 0; leave a set out of train")
+
+    @property
+    def sets(self) -> list[str]:
+        """Directories of the training sets."""
+        return as_list(self.train)
+
+
+def as_list(directories: str | list[str]) -> list[str]:
+    """One directory or several, as a list."""
+    return [directories] if isinstance(directories, str) else directories
 
 
 class Recordings:
@@ -76,6 +143,7 @@ class Recordings:
         directory: of the set, ``dump/<set>``.
         layout: the model's.
         codec, tokenizer: checksums of those in use; None = any.
+        heard: take the user's codes from the archive ``heard``.
 
     Raises:
         AudiolmError: the archives' vocabularies or frame rates do not fit the model or each other, or another codec or
@@ -83,12 +151,18 @@ class Recordings:
     """
 
     def __init__(
-        self, directory: str | Path, layout: GridLayout, codec: str | None = None, tokenizer: str | None = None
+        self,
+        directory: str | Path,
+        layout: GridLayout,
+        codec: str | None = None,
+        tokenizer: str | None = None,
+        heard: bool = False,
     ):
         directory = Path(directory)
         self.layout = layout
         self.codes = TokenReader(directory / "codes", "codes", codec)
         self.text = TokenReader(directory / "text", "text", tokenizer)
+        self.user_codes = TokenReader(directory / "heard", "heard", self.codes.meta.source) if heard else self.codes
         if self.codes.meta.vocab_sizes != (layout.codebook_size,) * layout.levels:
             raise AudiolmError(
                 f"{self.codes.directory}: codes of {list(self.codes.meta.vocab_sizes)} ids, the model expects "
@@ -133,7 +207,7 @@ class Recordings:
         has_text = text and key in self.text
         for name, other, length in (
             ("text", has_text, lambda: self.text.num_frames(key)),
-            (f"codes of '{partner}'", partner, lambda: self.num_frames(partner)),
+            (f"codes of '{partner}'", partner, lambda: self.user_codes.num_frames(partner)),
         ):
             if other and length() != frames:
                 raise AudiolmError(
@@ -145,7 +219,7 @@ class Recordings:
             self.layout,
             self.text.read(key, start, last)[:, 0] if has_text else None,
             self.codes.read(key, start, last),
-            self.codes.read(partner, start, last) if partner else None,
+            self.user_codes.read(partner, start, last) if partner else None,
         )
         return np.pad(grid, ((0, 0), (0, end - last)), constant_values=ABSENT)
 
@@ -178,7 +252,7 @@ def delayed_input(layout: GridLayout, grid: np.ndarray, delays: list[int]) -> np
 
 
 class Windows(Examples):
-    """Windows of ``config.frames`` frames; an epoch takes each part of each recording about once.
+    """Windows of ``config.frames`` frames of one set; an epoch takes each part of each recording about once.
 
     A recording of F frames is cut into ⌈F / frames⌉ windows, each moved at random by up to half its length, and on to
     the next frame between two words of the main speaker. Windows that meet a frequent segment (audiolm.data.duplicates)
@@ -188,16 +262,17 @@ class Windows(Examples):
 
     SPAN = 2
 
-    def __init__(self, config: DataConfig, model: ModelConfig):
+    def __init__(self, directory: str | Path, config: DataConfig, model: ModelConfig):
         self.config, self.model = config, model
-        self.recordings = Recordings(config.train, model.layout)
-        self.frequent = Frequent(Path(config.train) / "audio")
+        self.recordings = Recordings(directory, model.layout, heard=config.heard)
+        self.frequent = Frequent(Path(directory) / "audio")
         self.tasks = sorted(name for name, mix in config.mix.items() if mix.weight > 0)
         weights = np.array([config.mix[name].weight for name in self.tasks])
         self.shares = np.cumsum(weights) / weights.sum()
         # The longest delay is part of a recording: with its sound over, delayed text still comes.
         self.tail = max(max(model.delays(name)) for name in self.tasks)
-        self.word = round(WORD * self.recordings.codes.meta.frame_rate)
+        self.frame_rate = self.recordings.codes.meta.frame_rate
+        self.word = round(WORD * self.frame_rate)
         self.windows = [
             (key, start)
             for key in self.recordings.keys
@@ -205,7 +280,7 @@ class Windows(Examples):
             if not self._frequent(key, self._clip(key, start))
         ]
         if not self.windows:
-            raise AudiolmError(f"every window of {config.train} meets a frequent segment: shorten data.frames")
+            raise AudiolmError(f"every window of {directory} meets a frequent segment: shorten data.frames")
 
     def _clip(self, name: str, start: int, span: int = 1) -> int:
         """The nearest place in a recording at which a window may begin that is read from ``span`` times its frames."""
@@ -213,7 +288,7 @@ class Windows(Examples):
         return min(max(start, 0), latest, self.recordings.num_frames(name) - 1)
 
     def _frequent(self, name: str, start: int, span: int = 1) -> bool:
-        rate, partner = self.recordings.codes.meta.frame_rate, self.recordings.users.get(name)
+        rate, partner = self.frame_rate, self.recordings.users.get(name)
         times = start / rate, (start + span * self.config.frames) / rate
         return self.frequent.meets(name, *times) or (partner is not None and self.frequent.meets(partner, *times))
 
@@ -249,6 +324,9 @@ class Windows(Examples):
         sound = np.pad(sounding(grid[0], self.word, self.model.text_vocab), (self.model.delays(task)[1], 0))[:frames]
         if not text:
             grid[0] = ABSENT
+        elif mix.text_shift:
+            most = round(mix.text_shift * self.frame_rate)
+            grid[0] = shifted(grid[0], int(key.rng("text shift").integers(-most, most + 1)))
         example = delayed_example(self.model, task, grid)
         hidden = key.rng("own input").random(frames) < mix.own_input_mask
         hidden[0] = False  # the start token is no sound
@@ -257,6 +335,14 @@ class Windows(Examples):
         depth_frames = races.argsort().argsort() >= frames - round(mix.depth_fraction * frames)
         text_weight = np.float32(mix.text_weight)
         return {**example, "text_weight": text_weight, "hidden": hidden, "depth_frames": depth_frames}
+
+
+def shifted(row: np.ndarray, frames: int) -> np.ndarray:
+    """One stream [T] so many frames later (negative: earlier); where that leaves nothing to read it is absent."""
+    moved = np.full_like(row, ABSENT)
+    count = max(0, len(row) - abs(frames))
+    moved[max(frames, 0) :][:count] = row[max(-frames, 0) :][:count]
+    return moved
 
 
 def window_example(

@@ -10,6 +10,7 @@ from torch import Tensor
 from audiolm.lm.depth import rows
 from audiolm.lm.loss import head_losses
 from audiolm.text.tokenizer import EPAD, PAD
+from audiolm.train.ranks import mean_ranks
 
 
 @dataclass
@@ -47,7 +48,7 @@ def text_loss(states: Tensor, head: Tensor, targets: Tensor, config: LossConfig,
     losses = head_losses(
         states.flatten(0, -2)[None], head.T[None], targets.flatten()[None], (weights * scale).flatten()[None]
     )
-    return losses.sum() / total.clamp(min=1e-8)
+    return losses.sum() / mean_ranks(total).clamp(min=1e-8)
 
 
 def codes_loss(parts: Sequence[tuple[Tensor, Tensor]], heads: Tensor, alphas: Tensor) -> Tensor:
@@ -64,7 +65,7 @@ def codes_loss(parts: Sequence[tuple[Tensor, Tensor]], heads: Tensor, alphas: Te
         levels = len(states)
         total = total + head_losses(states, rows(heads, 0, levels), targets, alphas[:levels, None]).sum()
         weight = weight + (alphas[:levels, None] * ((targets >= 0) & (targets < heads.shape[2]))).sum()
-    return total / weight.clamp(min=1e-8)
+    return total / mean_ranks(weight).clamp(min=1e-8)
 
 
 def level_weights(levels: int, predicted: int, config: LossConfig) -> Tensor:

@@ -1,25 +1,32 @@
 """Training of Moshi's model: ``system: moshi``."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiolm.codec.load import load_codec
+from audiolm.data.tokens import read_meta
 from audiolm.errors import AudiolmError, did_you_mean
-from audiolm.lm.load import read_init
+from audiolm.lm.lora import LoraConfig, add_lora, lora_state, merged_state
 from audiolm.lm.loss import head_losses
 from audiolm.lm.system import load_backbone
+from audiolm.models.moshi.batches import AudioAndText, Corpora, TextOnly
 from audiolm.models.moshi.codec_init import embed_like_codec
-from audiolm.models.moshi.data import DataConfig, Recordings, Windows, stack, validation_examples
+from audiolm.models.moshi.data import DataConfig, Recordings, as_list, stack, validation_examples
 from audiolm.models.moshi.loss import LossConfig, codes_loss, level_weights, text_loss
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
+from audiolm.models.moshi.start import read_start
 from audiolm.streams.grid import ABSENT
+from audiolm.text.tokenizer import BOS
 from audiolm.train.checkpoint import checksum
 from audiolm.train.config import OptimizerConfig
-from audiolm.train.system import System, decay_matrices
+from audiolm.train.memory import layers_bytes
+from audiolm.train.ranks import mean_ranks
+from audiolm.train.system import Examples, System, check_same_tensors, decay_matrices
 
 
 @dataclass
@@ -32,9 +39,12 @@ class MoshiConfig:
         loss: weights.
         depth_lr_scale: learning rate of the depth transformer, relative to the temporal one's (Moshi: 2e-4 / 3e-5 in
             pretraining, 5e-5 / 3e-6 in post-training).
-        text_lr_scale: the same of text embedding and head (Moshi's pretraining: 0.75).
+        text_lr_scale: the same of text embedding and head (Moshi's pretraining: 0.75), in batches of audio.
         codec_init: experiment directory of a codec from whose codebooks the embeddings of codes start, where ``init``
             gives none (not in the paper); None = at random.
+        new_tokenizer: the text to train on may be of another tokenizer than the weights of ``init``: then the
+            embeddings and the head of its words start anew.
+        lora: train low-rank matrices alone, beside weights that stay; None = train all.
     """
 
     model: ModelConfig
@@ -43,6 +53,8 @@ class MoshiConfig:
     depth_lr_scale: float = 1.0
     text_lr_scale: float = 1.0
     codec_init: str | None = None
+    new_tokenizer: bool = False
+    lora: LoraConfig | None = None
 
     def __post_init__(self):
         if not any(mix.weight > 0 for mix in self.data.mix.values()):
@@ -59,16 +71,21 @@ class MoshiConfig:
 
 
 class MoshiSystem(System):
-    """Temporal and depth transformer on windows of token archives."""
+    """Temporal and depth transformer on windows of token archives.
+
+    ``data.text`` adds batches of text alone, which the optimizer ``text`` takes; all others are ``main``'s.
+    """
 
     config_class = MoshiConfig
-    optimizers = {"main": OptimizerConfig(weight_decay=0.1)}
+    optimizers = {"main": OptimizerConfig(weight_decay=0.1), "text": OptimizerConfig(weight_decay=0.1)}
 
     def __init__(self, config: MoshiConfig):
         super().__init__(config)
         self.model = MoshiModel(config.model)
         if config.codec_init is not None:
             embed_like_codec(self.model, load_codec(config.codec_init))
+        if config.lora is not None:
+            add_lora(self.model, config.lora, ("backbone.transformer.", "depth.layers."))
         alphas = level_weights(config.model.levels, config.model.predicted_levels, config.loss)
         self.register_buffer("alphas", alphas, persistent=False)
 
@@ -85,27 +102,64 @@ class MoshiSystem(System):
             *decay_matrices(model.depth.layers, lr_scale=self.config.depth_lr_scale, hidden=True),
             *decay_matrices(*depth_ends, lr_scale=self.config.depth_lr_scale),
         ]
-        return {"main": groups}
+        if not self.config.data.text.share:
+            return {"main": groups}
+        text_groups = [
+            *decay_matrices(backbone.transformer, hidden=True),
+            *decay_matrices(backbone.text_embedding, backbone.norm, backbone.text_head),
+        ]
+        return {"main": groups, "text": text_groups}
 
-    def examples(self) -> Windows:
-        windows = Windows(self.config.data, self.config.model)
-        codes, codec = windows.recordings.codes, self.config.codec_init
+    @classmethod
+    def skeleton(cls, config: MoshiConfig) -> "MoshiSystem":
+        with torch.device("meta"):
+            return cls(replace(config, codec_init=None))
+
+    def activation_bytes(self, examples: int, checkpointing: bool, bf16: bool) -> int:
+        """Of the layers of both transformers; the depth transformer has so many positions as it predicts codes."""
+        config = self.config
+        mixes = [mix for mix in config.data.mix.values() if mix.weight > 0]
+        trained = sum(mix.weight * mix.depth_fraction for mix in mixes) / sum(mix.weight for mix in mixes)
+        frames = examples * config.data.frames
+        codes = int(frames * trained) * config.model.predicted_levels
+        shapes = [(config.model.temporal, frames), (config.model.depth, codes)]
+        return layers_bytes([pair for pair in shapes if pair[0] is not None], checkpointing, bf16)
+
+    def blocks(self) -> list[nn.Module]:
+        return list(self.model.backbone.transformer.layers)
+
+    def recomputed(self) -> list[nn.Module]:
+        # The depth transformer is no block: how often it is called depends on who speaks in a rank's batch.
+        return [*self.blocks(), *self.model.depth.layers]
+
+    def examples(self) -> Examples:
+        data, model = self.config.data, self.config.model
+        corpora = Corpora(data, model)
+        codes, codec = corpora.sets[0].recordings.codes, self.config.codec_init
         if codec is not None and checksum(codec) != codes.meta.source:
             raise AudiolmError(
                 f"codec_init: {codec} is another codec than the one that made {codes.directory}; name that one, or run "
                 "the stage that writes 'codes' again"
             )
-        for recordings in (windows.recordings, Recordings(self.config.data.valid, self.config.model.layout)):
+        for recordings in (corpora.sets[0].recordings, Recordings(data.valid, model.layout)):
             recordings.claim(self.model)
-        return windows
+        if not data.text.share:
+            return corpora
+        directories = data.sets if data.text.train is None else as_list(data.text.train)
+        text = TextOnly(directories, data.text, model.text_vocab)
+        text.claim(self.model)
+        return AudioAndText(corpora, text, data.text.share)
 
     def losses(self, batch: dict[str, Tensor], step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """CE(text) + Σₖ αₖ CE(codesₖ) / Σₖ αₖ.
 
         Args:
             batch: a batch of :class:`audiolm.models.moshi.data.Windows`: ``tokens`` int64 [B, S, 1 + T], ``task`` int64
-                [B], ``text_weight`` [B], ``hidden`` and ``depth_frames`` bool [B, T].
+                [B], ``text_weight`` [B], ``hidden`` and ``depth_frames`` bool [B, T]; or of text alone, ``text`` int64
+                [B, 1 + N].
         """
+        if "text" in batch:
+            return self._text_losses(batch["text"])
         tokens = batch["tokens"]
         inputs, targets = tokens[:, :, :-1].clone(), tokens[:, :, 1:]
         inputs[:, self.config.model.layout.main].masked_fill_(batch["hidden"][:, None], ABSENT)
@@ -117,6 +171,17 @@ class MoshiSystem(System):
         parts = self._code_states(states[trained], targets.transpose(1, 2)[trained])
         codes = codes_loss(parts, self.model.depth.heads.weight, self.alphas)
         return {"main": text + codes}, {"text": text.detach(), "codes": codes.detach()}
+
+    def _text_losses(self, tokens: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Cross entropy of text alone, in nats a token."""
+        backbone, targets = self.model.backbone, tokens[:, 1:]
+        if self.config.data.text.corpus == "documents":
+            targets = targets.masked_fill(targets == BOS, ABSENT)  # the next document: no news
+        states = backbone(backbone.embed_text(tokens[:, :-1])).flatten(0, 1)
+        losses = head_losses(
+            states[None], backbone.text_head.weight.T[None], targets.flatten()[None], states.new_ones(())
+        )
+        return {"text": losses.sum() / mean_ranks((targets != ABSENT).sum())}, {}
 
     def _code_states(self, states: Tensor, frames: Tensor) -> list[tuple[Tensor, Tensor]]:
         """What the heads of codes see, [K, N, dim], and targets [K, N] of frames [N, S]; where nobody is there to
@@ -152,17 +217,32 @@ class MoshiSystem(System):
         return {**metrics, "loss": (loss * batch_size, batch_size)}
 
     def export_state(self) -> dict[str, Tensor]:
-        return self.model.state_dict()
+        """The model's weights, low-rank matrices merged into those beside which they were trained."""
+        return merged_state(self.model)
+
+    def export_parts(self) -> dict[str, dict[str, Tensor]]:
+        """``lora.safetensors``: the low-rank matrices by themselves, where there are."""
+        lora = lora_state(self.model)
+        return {"lora.safetensors": lora} if lora else {}
 
     def read_init(self, name: str) -> Mapping[str, Tensor]:
-        return read_init(name, self.model.backbone, "model.temporal")
+        tokenizer = self.tokenizer() if self.config.new_tokenizer else None
+        return read_start(name, self.model, tokenizer)
+
+    def tokenizer(self) -> str:
+        """Checksum of the tokenizer that made the text to train on."""
+        return read_meta(Path(self.config.data.sets[0]) / "text", "text").source
 
     def load_init(self, state: Mapping[str, Tensor]) -> None:
         """Start from an earlier phase's weights, or from a text LM's: then all but the backbone stays random."""
         if all(name.startswith("backbone.") for name in state):
             load_backbone(self.model.backbone, state)
-        else:
-            super().load_init(state)
+            return
+        own = {name: tensor for name, tensor in self.model.state_dict().items() if name not in lora_state(self.model)}
+        check_same_tensors(own, state)
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(state[name])
 
 
 def stream_losses(model: MoshiModel, tokens: Tensor, task: Tensor) -> tuple[Tensor, Tensor]:

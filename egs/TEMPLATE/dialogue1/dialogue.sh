@@ -21,10 +21,10 @@ diarizer=embedded       # speaker turns of the other sets: found in the mix of t
 recognizer=             # a trained recogniser: none is trained then
 train_aligner=ctc       # words of the first two sets: given (a ctm), ctc or any other backend of audiolm align
 aligner=pocketsphinx    # words of the other sets: one of the same
-tokenizer=              # a trained text tokenizer
+tokenizer=              # a trained text tokenizer, or the released LM that has it; empty: lm_init's where there; new: train one
 codec=                  # a trained codec, or a released one (kyutai/mimi)
 codec_levels=           # of a released codec, so many of its first levels; empty: all
-lm_init=                # a trained LM that the phases start from, or a Llama-shaped one (folder, hub id): no text LM is trained then
+lm_init=                # a trained LM that the phases start from, or a released one (kyutai/moshiko-pytorch-bf16; a Llama)
 recognizer_config=conf/recognizer.yaml # of the recogniser's training
 codec_config=conf/codec.yaml   # of the codec's
 textlm_config=conf/textlm.yaml # of the text LM's
@@ -40,6 +40,7 @@ codec_args=()           # --codec.quantizer.n_q 16
 textlm_args=()          # --textlm.trainer.max_steps 100
 lm_args=()              # --lm.trainer.batch_size 8: in every phase
 generate_args=()        # --generate.num_continue 16
+export_args=()          # --export.to moshi --export.task dialogue --export.main_only
 score_args=()           # --score.asr pocketsphinx
 # End configuration.
 
@@ -50,13 +51,24 @@ dir=${dir:-work/$budget}
 read -r train_set valid_set test_sets <<<"$sets"
 train=$dir/dump/$train_set valid=$dir/dump/$valid_set
 recognizer_dir=${recognizer:-$dir/exp/recognizer}
+start=textlm shape=() released_lm= # a released LM becomes exp/lm_init, whose shape the phases take
+if [[ -n $lm_init && ! -f $lm_init/config.yaml ]]; then
+  released_lm=$lm_init start=lm_init shape=(--config "$dir/exp/lm_init/shape.yaml")
+  if [[ -n $tokenizer ]]; then shape+=(--new_tokenizer true); fi
+fi
+taken= # the LM whose tokenizer is used
+if [[ -n $lm_init && -z $tokenizer && (-n $released_lm || -f $lm_init/tokenizer.model) ]]; then
+  taken=$lm_init
+elif [[ -n $tokenizer && $tokenizer != new && ! -f $tokenizer && ! -f $tokenizer/tokenizer.model ]]; then
+  taken=$tokenizer
+fi
+if [[ -n $taken || $tokenizer == new ]]; then tokenizer=; fi
+if [[ -n $released_lm ]]; then lm_init=; fi
 tokenizer_dir=${tokenizer:-$dir/exp/tokenizer}
 released= # a codec of another layout, or on the hub
 if [[ -n $codec && ! -f $codec/config.yaml ]]; then released=$codec codec=; fi
 codec_dir=${codec:-$dir/exp/codec}
-init=${lm_init:-$dir/exp/textlm}
-taken= # the LM whose tokenizer is used too, where none is named
-if [[ -n $lm_init && -z $tokenizer && (! -f $lm_init/config.yaml || -f $lm_init/tokenizer.model) ]]; then taken=$lm_init; fi
+init=${lm_init:-$dir/exp/$start}
 phase_files=()
 for file in $phases; do phase_files+=("$file"); done
 phase_name() { basename "$1" .yaml | sed 's/^[0-9]*_/lm_/'; } # 2_speech.yaml: lm_speech
@@ -124,13 +136,13 @@ stage codec "Train the codec" --after "$speech recognizer" --out exp/codec/model
   --teacher.path "$recognizer_dir" --trainer.seed "$seed" "${codec_args[@]}"
 stage codes "Codec tokens" --after "$speech codec" --out "dump/*/codes" -- \
   each_set --gpu codes --codec "$codec_dir"
-stage textlm "Train the text LM" --after text --out exp/textlm/model.safetensors \
+stage textlm "Train the text LM" --after text --out "exp/$start/model.safetensors" \
   --unless "${lm_init:+--lm_init names a trained LM}" -- \
-  train textlm --config "$textlm_config" --train "$train" --valid "$valid" --tokenizer "$tokenizer_dir" \
+  make_start "$released_lm" --config "$textlm_config" --train "$train" --valid "$valid" --tokenizer "$tokenizer_dir" \
   --trainer.seed "$seed" "${textlm_args[@]}"
 stage lm "Train the dialogue LM, phase by phase" --after "text codes textlm" --out "exp/$lm/model.safetensors" -- \
   lm_phases "$init" "$lm_config" "${phase_files[@]}" -- --data.train "$train" --data.valid "$valid" --trainer.seed "$seed" \
-  "${codec_init_args[@]}" "${lm_args[@]}"
+  "${shape[@]}" "${codec_init_args[@]}" "${lm_args[@]}"
 stage generate "Continue, transcribe and speak" --after "text codes lm" --out "exp/$lm/generate" -- \
   once generate --dir "$dir" --sets $test_sets --lm "$lm_dir" --codec "$codec_dir" --tokenizer "$tokenizer_dir" \
   --seed "$seed" "${generate_args[@]}"
@@ -141,5 +153,5 @@ stage score "Scores beside baselines" --out "exp/*/scores" \
 stage report "The page" --after score --out report.html -- \
   once report --dir "$dir" --set "${test_sets%% *}" --codec "$codec_dir" --tokenizer "$tokenizer_dir"
 stage export "Layouts that other tools load" --after "tokenizer codec lm" --out "exp/$lm/export" -- \
-  once export --lm "$lm_dir" --codec "$codec_dir" --tokenizer "$tokenizer_dir" --out "$lm_dir/export"
+  once export --lm "$lm_dir" --codec "$codec_dir" --tokenizer "$tokenizer_dir" --out "$lm_dir/export" "${export_args[@]}"
 run_stages audiolm results --dir "$dir"
