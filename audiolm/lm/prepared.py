@@ -22,7 +22,7 @@ class PackedLevels(nn.Module):
     def __init__(self, layer: LevelLinear, precision: Precision):
         super().__init__()
         self.matrices = nn.ModuleList(PackedLinear(weight.T, None, precision) for weight in layer.weight)
-        self.sets = getattr(layer, "sets", range(len(layer.weight)))
+        self.sets = layer.sets
 
     def forward(self, x: Tensor, level: int) -> Tensor:  # [N, inputs] -> [N, outputs]
         return self.matrices[self.sets[level]](x)

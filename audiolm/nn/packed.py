@@ -17,6 +17,9 @@ Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
 SMALLEST = 4096  # weights; below, a plain product is as fast
 ROWS = 4  # oneDNN multiplies so many in less time than one or two (AVX-512: 0.8 of it)
+FEW = (
+    2**19
+)  # weights; up to there a plain product of one row is done in half of oneDNN's time, 40 µs of which are its call
 
 
 class PackedLinear(nn.Module):
@@ -86,10 +89,14 @@ def _cpu_product(weight: Tensor, bias: Tensor | None, precision: Precision) -> C
     kind = _kind(precision)
     bias = None if bias is None else bias.to(kind)
     packed = torch.ops.mkldnn._reorder_linear_weight(weight.to(kind))
+    transposed = weight.T.contiguous() if precision == "fp32" and weight.numel() <= FEW else None
 
     def product(x: Tensor) -> Tensor:
         rows = x.to(kind).reshape(-1, x.shape[-1])
         count = len(rows)
+        if count == 1 and transposed is not None:
+            y = rows @ transposed if bias is None else torch.addmm(bias, rows, transposed)
+            return y.to(x.dtype).view(*x.shape[:-1], -1)
         if count < ROWS:
             rows = F.pad(rows, (0, 0, 0, ROWS - count))
         y = torch.ops.mkldnn._linear_pointwise(rows, packed, bias, "none", [], "")

@@ -168,7 +168,8 @@ class Audiolm(LM):
             self.model = self.model.eval() if args.precision == "plain" else self.model.prepare(args.precision)
             self.system = None
             sampling, text = Sampling(0.8, 250), Sampling(0.7, 25)  # moshi's defaults
-            self.stream = MoshiStream(self.model, 1, "dialogue", sampling, SampledText(text, 1, self.device))
+            words, graphs = SampledText(text, 1, self.device), self.device.type == "cuda"
+            self.stream = MoshiStream(self.model, 1, "dialogue", sampling, words, graphs=graphs)
         else:
             if self.device.type == "cpu":
                 keep_freed_memory()  # as the training loop does

@@ -40,6 +40,24 @@ def logits(model: MoshiModel, grid: torch.Tensor) -> torch.Tensor:
     return torch.cat((model.backbone.text_head(state), *codes), dim=1)
 
 
+SHAPES = {
+    "own weights": {},
+    "shared weights, low rank": dict(
+        depth=DepthConfig(dim=64, layers=2, heads=2, ffn_dim=96, schedule=[0, 1, 1, 2, 2, 2], low_rank=8)
+    ),
+    "heads": dict(depth=None),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@torch.no_grad()
+def test_every_shape(shape):
+    plain = model(text_hold=False, **SHAPES[shape])
+    torch.manual_seed(0)
+    grid = torch.randint(0, 8, (2, 1 + 2 * LEVELS, 5))
+    torch.testing.assert_close(logits(plain.prepare(), grid), logits(plain, grid), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("precision", ERRORS)
 def test_logits_in_every_precision(precision):
     plain = model(text_hold=False)
