@@ -193,6 +193,6 @@ def test_export_both_ways(folder, tmp_path, capsys):
     assert (tmp_path / "tokenizer/tokenizer.model").read_bytes() == tokenizer._model
     capsys.readouterr()
     assert main(["export", "--textlm", str(back), "--codec", "a", "--out", str(tmp_path / "x")]) == 1
-    assert "name --codec, or --textlm and neither" in capsys.readouterr().err
+    assert "name --codec, --textlm or --lm, each alone" in capsys.readouterr().err
     assert main(["export", "--textlm", str(back), "--to", "moshi", "--out", str(tmp_path / "x")]) == 1
     assert "a text LM goes --to transformers or audiolm" in capsys.readouterr().err
