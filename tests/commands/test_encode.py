@@ -215,8 +215,8 @@ def test_export_writes_each_layout_and_says_where(folder, codec_dir, tmp_path, c
     ("options", "message"),
     [
         (["--to", "transformers"], "hold other kinds of codecs than this one"),
-        (["--lm", "x"], "--lm and --tokenizer go together"),
-        (["--lm", "x", "--tokenizer", "y", "--levels", "1"], "are for a codec that is exported alone"),
+        (["--lm", "x"], "or --lm with its --codec and --tokenizer"),
+        (["--lm", "x", "--tokenizer", "y", "--levels", "1"], "is for a codec that is exported alone"),
         (["--levels", "4"], "4 levels, expected 1 to 3"),
     ],
 )
