@@ -10,8 +10,8 @@
   audiolm export --lm exp/lm --codec exp/codec --tokenizer exp/tokenizer --to moshi --task dialogue --main_only
                  --out model                                         for moshi's loaders and server (or transformers)
 
-Codec and LMs are trained here or released (audiolm encode --help; audiolm.load_lm): a text LM is Llama, Mistral, Qwen2
-or Helium of transformers, a dialogue LM one of the moshi package or MoshiForConditionalGeneration, where nothing in it
+Codec and LMs are trained here or released (audiolm encode --help; audiolm.load_lm): a text LM is Llama, Mistral or
+Helium of transformers, a dialogue LM one of the moshi package or MoshiForConditionalGeneration, where nothing in it
 differs from ours. What a layout cannot hold is refused.
 """
 

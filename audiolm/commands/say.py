@@ -6,8 +6,8 @@
   audiolm say "good morning" "and to you" --turns --model model --out two.wav
 
 With --turns each TEXT (each line of a pipe) is a turn, of one speaker after the other, on two channels; the model must
-have been trained with BOS and EOS at turns. Write the text as the model's transcripts were: `a` and `A` may
-be different words to it. With --turns, a --voice has the two speakers on its two channels.
+have been trained with BOS and EOS at turns, which no recipe here writes yet. A --voice then has the two speakers on its
+two channels. Write the text as the model's transcripts were: `a` and `A` may be different words to it.
 """
 
 import argparse

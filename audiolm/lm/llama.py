@@ -1,4 +1,4 @@
-"""Text LMs of transformers that are shaped as ours: Llama, Helium, Mistral, Qwen2 and 3 without what those add.
+"""Text LMs of transformers that are shaped as ours: Llama, Helium and Mistral; Qwen2 and 3 without what those add.
 
 Such a folder holds ``config.json`` and ``model.safetensors``, or several files with ``model.safetensors.index.json``.
 Nothing of transformers is imported. Differences of layout:

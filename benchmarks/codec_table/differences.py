@@ -82,6 +82,8 @@ def abx_cell(first: Trained, second: Trained, items: list[Item], of_all: bool) -
     kept = [number for number in range(len(items)) if all(len(each[number]) for each in frames)]
     a, b = ([each[number] for number in kept] for each in frames)
     found = abx([items[number] for number in kept], a, against=b)
+    if found is None or found.ci is None:
+        return "–"
     return _cell(100 * found.error, tuple(100 * end for end in found.ci), 1) + f", {found.triples} triples"
 
 
@@ -89,7 +91,7 @@ def cell(first: dict, second: dict, number: int) -> str:
     """Mean difference of one measure over the utterances that have it of both."""
     both = [(first[utt][number], second[utt][number]) for utt in first if utt in second]
     differences = [a - b for a, b in both if not isinstance(a, str) and not isinstance(b, str)]
-    return _cell(float(np.mean(differences)), bootstrap_ci(differences), 3)
+    return _cell(float(np.mean(differences)), bootstrap_ci(differences), 3) if len(differences) > 1 else "–"
 
 
 def _cell(value: float, ci: tuple[float, float], decimals: int) -> str:

@@ -10,7 +10,7 @@ set -euo pipefail
 
 # Begin configuration.
 dir=work/codec_table   # of data.sh; everything is written here
-pairs="mimi,no_distillation mimi,no_split no_split,no_split+no_distillation" # whose differences are told
+pairs="mimi,no_distillation mimi,no_split no_split,no_split+no_distillation" # whose differences are told, of the codecs
 codecs="mimi no_distillation no_split no_split+no_distillation encodec soundstream dac" # +: both changes
 parallel=1             # codecs trained at a time
 steps=3000             # of every training
@@ -84,8 +84,9 @@ fi
 if runs table; then
   # shellcheck disable=SC2086
   python3 "$here/table.py" --dir "$dir" $codecs
-  if [[ -n $pairs ]]; then
-    # shellcheck disable=SC2086
-    python3 "$here/differences.py" --dir "$dir" $pairs
-  fi
+  told=()
+  for pair in $pairs; do
+    if [[ " $codecs " == *" ${pair%,*} "* && " $codecs " == *" ${pair#*,} "* ]]; then told+=("$pair"); fi
+  done
+  if ((${#told[@]})); then python3 "$here/differences.py" --dir "$dir" "${told[@]}"; fi
 fi

@@ -1,6 +1,7 @@
 """What a foreign layout of codecs must offer, and loading and saving by it."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -24,7 +25,7 @@ from audiolm.train.system import check_same_tensors
 TRAINING = ("decay", "dead_after", "dropout", "dropout_levels", "unquantized", "norm")
 
 
-class Layout:
+class Layout(ABC):
     """One foreign layout: its config and its tensors, mapped both ways by tables.
 
     Class attributes:
@@ -35,53 +36,53 @@ class Layout:
     name: ClassVar[str]
     what: ClassVar[str]
 
+    @abstractmethod
     def suits(self, config: CodecConfig) -> bool:
         """Whether codecs of this kind are what the layout is for; `save` says whether one fits."""
-        raise NotImplementedError
 
+    @abstractmethod
     def find(self, path: Path) -> Path | None:
         """The weights file, where ``path`` (a folder or file) is in this layout; else None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read_config(self, weights: Path, state: Tensors) -> dict[str, Any]:
         """Their config that belongs to the weights.
 
         Raises:
             AudiolmError: there is none.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def load_config(self, theirs: Mapping[str, Any]) -> CodecConfig:
         """Their config -> ours.
 
         Raises:
             AudiolmError: it asks for what our codecs do not do.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def save_config(self, config: CodecConfig) -> dict[str, Any]:
         """Our config -> theirs; what theirs cannot say is left out.
 
         Raises:
             AudiolmError: a codec of another kind.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def rules(self, config: CodecConfig) -> Sequence[Rule]:
         """The tensors of a codec of this config, in both layouts."""
-        raise NotImplementedError
 
     def rename(self, name: str) -> str:
         """A tensor's name in the layout's present form, from one that older files use."""
         return name
 
+    @abstractmethod
     def files(self, out: Path) -> tuple[Path, Path]:
         """Where in the folder ``out`` weights and config are written."""
-        raise NotImplementedError
 
+    @abstractmethod
     def usage(self, config: CodecConfig, weights: Path) -> str:
         """How the other project loads what `save` wrote."""
-        raise NotImplementedError
 
     def load(self, weights: Path) -> Codec:
         """The codec that a weights file holds, in evaluation mode.

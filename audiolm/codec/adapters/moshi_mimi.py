@@ -16,10 +16,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from audiolm.codec.adapters.layout import Layout, architecture, check_fixed, check_parts, read_json
-from audiolm.codec.adapters.rules import Rule, Tensors
+from audiolm.codec.adapters.rules import Rule, Tensors, rotary_turns
 from audiolm.codec.model import Codec, CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig
@@ -228,22 +227,9 @@ def _transposed(seanet: SeanetConfig) -> list[int]:
 
 
 def _transformer_rules(side: str, config: TransformerConfig) -> list[Rule]:
-    head = config.dim // config.heads
-    rotated = (config.heads + (config.kv_heads or config.heads)) * head  # rows of queries and keys, values below them
-
-    def halves(weight: Tensor) -> list[Tensor]:
-        """Their rotary pairs are neighbours, ours lie half a head apart."""
-        turned = weight[:rotated].unflatten(0, (-1, head // 2, 2)).transpose(1, 2).flatten(0, 2)
-        return [torch.cat([turned, weight[rotated:]])]
-
-    def neighbours(weight: Tensor) -> list[Tensor]:
-        turned = weight[:rotated].unflatten(0, (-1, 2, head // 2)).transpose(1, 2).flatten(0, 2)
-        return [torch.cat([turned, weight[rotated:]])]
-
     ours, theirs = f"{side}.layers.{{}}.", f"{side}.transformer.layers.{{}}."
-    turn = (halves, neighbours) if config.rope_base else ()
     return [
-        Rule(ours + "attention.in_proj.weight", theirs + "self_attn.in_proj_weight", *turn),
+        Rule(ours + "attention.in_proj.weight", theirs + "self_attn.in_proj_weight", *rotary_turns(config)),
         Rule(ours + "attention.out_proj.weight", theirs + "self_attn.out_proj.weight"),
         Rule(ours + "norm1.{}", theirs + "norm1.{}"),
         Rule(ours + "norm2.{}", theirs + "norm2.{}"),

@@ -5,9 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from audiolm.errors import AudiolmError
+from audiolm.nn.rope import halves_to_pairs, pairs_to_halves
+from audiolm.nn.transformer import TransformerConfig
 
 Tensors = dict[str, Tensor]
 Convert = Callable[..., Sequence[Tensor]]
@@ -94,3 +97,21 @@ def _match(rules: Sequence[Rule], name: str, source: str) -> tuple[Rule, int, tu
 
 def _fill(name: str, texts: tuple[str, ...]) -> str:
     return name.format(*texts)
+
+
+def rotary_turns(config: TransformerConfig) -> tuple[Callable[[Tensor], list[Tensor]], ...]:
+    """Both ways of a :class:`Rule` for queries, keys and values in one matrix, whose rotary pairs are neighbours there
+    and half a head apart here; nothing to do where there are no positions.
+    """
+    if not config.rope_base:
+        return ()
+    heads = config.heads + (config.kv_heads or config.heads)
+    rows = heads * (config.dim // config.heads)  # of queries and keys, values below them
+
+    def ours(weight: Tensor) -> list[Tensor]:
+        return [torch.cat([pairs_to_halves(weight[:rows], heads), weight[rows:]])]
+
+    def theirs(weight: Tensor) -> list[Tensor]:
+        return [torch.cat([halves_to_pairs(weight[:rows], heads), weight[rows:]])]
+
+    return ours, theirs

@@ -1,6 +1,6 @@
 """What a trained model is asked to do, in batches of sequences of any lengths: recognise, speak, continue."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 
 from audiolm.errors import AudiolmError
 from audiolm.lm.sampling import RepetitionGuard, Sampling
-from audiolm.models.moshi.generate import SampledText, SilenceGuard, complete
+from audiolm.models.moshi.generate import SampledText, SilenceGuard, TextPolicy, complete
 from audiolm.models.moshi.model import MoshiModel
 from audiolm.models.moshi.speak import SpeakConfig, SpeakWords
 from audiolm.streams.grid import ABSENT, TO_GENERATE, build_grid
@@ -141,19 +141,7 @@ def speak(
                 return False
             return step > int((given + policy.last_frame).max()) + tail + max(delays)
 
-        filled = complete(
-            model,
-            stacked,
-            task,
-            drawing.codes,
-            drawing.text,
-            drawing.seeds(indices),
-            policy,
-            finished,
-            drawing.guidance,
-            drawing.acoustic,
-            drawing.repetition,
-        )
+        filled = _complete(model, stacked, task, drawing, indices, policy, finished)
         for row, index in enumerate(indices):
             end = longest[index] if users is not None else int(policy.last_frame[row]) + 1 + tail
             grids[index] = filled[row, :, before[index] : before[index] + end]
@@ -195,25 +183,26 @@ def continue_dialogues(
             stacked[:, layout.user][stacked[:, layout.user] == TO_GENERATE] = ABSENT
         text = SampledText(drawing.text, len(some), device, drawing.silence)
         over = _Over(text, max(delays))
-        seeds = drawing.seeds(range(start, start + len(some)))
-        filled = complete(
-            model,
-            stacked,
-            task,
-            drawing.codes,
-            drawing.text,
-            seeds,
-            text,
-            over,
-            drawing.guidance,
-            drawing.acoustic,
-            drawing.repetition,
-        )
+        filled = _complete(model, stacked, task, drawing, range(start, start + len(some)), text, over)
         grids += [
             grid[:, : prompt.shape[1] + _end(grid[0, prompt.shape[1] :], drawing.silence)]
             for grid, prompt in zip(filled, some, strict=True)
         ]
     return grids
+
+
+def _complete(
+    model: MoshiModel,
+    grid: np.ndarray,
+    task: str,
+    drawing: Drawing,
+    indices: Sequence[int],
+    text: TextPolicy,
+    finished: Callable[[int], bool],
+) -> np.ndarray:
+    """:func:`complete` of the sequences ``indices``, as ``drawing`` says."""
+    seeds, guards = drawing.seeds(indices), (drawing.guidance, drawing.acoustic, drawing.repetition)
+    return complete(model, grid, task, drawing.codes, drawing.text, seeds, text, finished, *guards)
 
 
 class _Over:

@@ -1,5 +1,6 @@
 """What a foreign layout of dialogue LMs must offer, and loading and saving by it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +25,7 @@ from audiolm.train.system import check_same_tensors
 CONFIG = "config.json"
 
 
-class Layout:
+class Layout(ABC):
     """One foreign layout: its config and its tensors, mapped both ways by tables.
 
     Class attributes:
@@ -35,57 +36,57 @@ class Layout:
     name: ClassVar[str]
     what: ClassVar[str]
 
+    @abstractmethod
     def is_in(self, folder: Path) -> bool:
         """Whether a folder is in this layout."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read_config(self, folder: Path) -> dict[str, Any]:
         """Their config.
 
         Raises:
             AudiolmError: there is none.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def read_tensors(self, folder: Path, theirs: Mapping[str, Any]) -> Tensors:
         """Their tensors, float32, under the names that `rules` knows.
 
         Raises:
             AudiolmError: missing or damaged files.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def tokenizer(self, folder: Path, theirs: Mapping[str, Any]) -> Path | None:
         """The file of the tokenizer that the model was trained with, where it is there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load_config(self, theirs: Mapping[str, Any]) -> ModelConfig:
         """Their config -> ours.
 
         Raises:
             AudiolmError: it asks for what our models do not do; the message names the key.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def save_config(self, config: ModelConfig) -> dict[str, Any]:
         """Our config -> theirs; what theirs cannot say is left out.
 
         Raises:
             AudiolmError: a model of another kind.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def rules(self, config: ModelConfig) -> Sequence[Rule]:
         """The tensors of a model of this config, in both layouts."""
-        raise NotImplementedError
 
+    @abstractmethod
     def save(self, model: MoshiModel, codec: Codec, tokenizer: Tokenizer, out: Path) -> str:
         """Write a model, its codec and its tokenizer into the folder ``out``; return how the other project loads them.
 
         Raises:
             AudiolmError: one of them does not fit this layout (the first differing keys are told).
         """
-        raise NotImplementedError
 
     def load(self, folder: Path) -> MoshiModel:
         """The model that a folder holds, in evaluation mode; it knows its tokenizer where that is there too.

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from audiolm.codec.adapters.layout import architecture, read_json, read_weights
 from audiolm.codec.adapters.moshi_mimi import RELEASED, MoshiMimi, with_all_levels
-from audiolm.codec.adapters.rules import Rule, Tensors
+from audiolm.codec.adapters.rules import Rule, Tensors, rotary_turns
 from audiolm.codec.model import Codec
 from audiolm.data.files import atomic
 from audiolm.errors import AudiolmError
@@ -179,23 +179,10 @@ def norm_rule(kind: str, ours: str, theirs: str) -> Rule:
 
 
 def _temporal_rules(config: TransformerConfig) -> list[Rule]:
-    head = config.dim // config.heads
-    rotated = (config.heads + (config.kv_heads or config.heads)) * head  # rows of queries and keys, values below them
-
-    def halves(weight: Tensor) -> list[Tensor]:
-        """Their rotary pairs are neighbours, ours lie half a head apart."""
-        turned = weight[:rotated].unflatten(0, (-1, head // 2, 2)).transpose(1, 2).flatten(0, 2)
-        return [torch.cat([turned, weight[rotated:]])]
-
-    def neighbours(weight: Tensor) -> list[Tensor]:
-        turned = weight[:rotated].unflatten(0, (-1, 2, head // 2)).transpose(1, 2).flatten(0, 2)
-        return [torch.cat([turned, weight[rotated:]])]
-
     gated = config.ffn == "silu_gated"
     ours, theirs = "backbone.transformer.layers.{}.", "transformer.layers.{}."
-    turn = (halves, neighbours) if config.rope_base else ()
     return [
-        Rule(ours + "attention.in_proj.weight", theirs + "self_attn.in_proj_weight", *turn),
+        Rule(ours + "attention.in_proj.weight", theirs + "self_attn.in_proj_weight", *rotary_turns(config)),
         Rule(ours + "attention.out_proj.weight", theirs + "self_attn.out_proj.weight"),
         *(norm_rule(config.norm, ours + norm, theirs + norm) for norm in ("norm1", "norm2")),
         Rule(
