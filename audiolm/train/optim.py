@@ -10,8 +10,10 @@ from audiolm.errors import AudiolmError
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.muon import Muon
 from audiolm.train.schedule import learning_rate
-from audiolm.train.shard import shard_like, whole
+from audiolm.train.shard import is_sharded, shard_like, whole
 from audiolm.train.system import System
+
+CLIP_EPS = 1e-6  # as torch's clip_grads_with_norm_ adds to the norm
 
 
 class Optimizer:
@@ -49,18 +51,26 @@ class Optimizer:
 
     def step(self, step: int) -> Tensor | None:
         """Clip the gradients, update the parameters; return the gradients' norm before clipping, None if clip is 0."""
-        norm = self._clip() if self.config.clip else None
+        norm = None
+        if self.config.clip:
+            norm = whole(nn.utils.get_total_norm([p.grad for p in self.params if p.grad is not None]))
         lr = self.learning_rate(step)
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = lr * group["lr_scale"]
+            if norm is not None:
+                self._clip(part, norm)
             part.step()
         return norm
 
-    def _clip(self) -> Tensor:
-        norm = whole(nn.utils.get_total_norm([p.grad for p in self.params if p.grad is not None]))
-        nn.utils.clip_grads_with_norm_(self.params, self.config.clip, norm)
-        return norm
+    def _clip(self, part: torch.optim.Optimizer, norm: Tensor) -> None:
+        """Scale a part's gradients down to the largest norm; AdamW's kernel does so on its way through them."""
+        params = _parameters(part)
+        if isinstance(part, Muon) or any(is_sharded(p) for p in params):
+            nn.utils.clip_grads_with_norm_(params, self.config.clip, norm)
+        else:  # what a GradScaler sets for one step (torch.amp)
+            part.grad_scale = ((norm + CLIP_EPS) / self.config.clip).clamp(min=1)
+            part.found_inf = torch.zeros_like(part.grad_scale)
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of ``step`` (from 0) of a group with ``lr_scale`` 1."""

@@ -77,10 +77,26 @@ def test_optimizer_scales_clips_and_decays():
     system.out.weight.grad, system.out.bias.grad = torch.full((1, 8), 3.0), torch.full((1,), 4.0)
     norm = optimizer.step(0)
     assert norm.item() == pytest.approx(math.sqrt(8 * 9 + 16))
-    torch.testing.assert_close(system.out.bias.grad, torch.tensor([4.0]) / norm)
+    beta, moments = config.betas[0], optimizer.state()
+    torch.testing.assert_close(moments["exp_avg/out.bias"], (1 - beta) * torch.tensor([4.0]) / norm)
+    torch.testing.assert_close(moments["exp_avg/out.weight"], (1 - beta) * torch.full((1, 8), 3.0) / norm)
     # The first step of Adam is lr in the direction of the gradient.
     torch.testing.assert_close(system.out.weight.detach(), weight - 0.05)
     torch.testing.assert_close(system.out.bias.detach(), bias * (1 - 0.1 * 0.5) - 0.1)
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_gradients_below_the_largest_norm_stay(kind):
+    """Of AdamW and of Muon, whose clipping is not the same code."""
+    systems = [Line(LineConfig()) for _ in range(2)]
+    systems[1].load_state_dict(systems[0].state_dict())
+    for system, clip in zip(systems, (0.0, 1e3), strict=True):
+        for p in system.parameters():
+            p.grad = torch.full_like(p, 0.5)
+        config = OptimizerConfig(kind=kind, lr=0.1, clip=clip)
+        make_optimizers(system, {"main": config}, max_steps=10)["main"].step(0)
+    for p, other in zip(*(system.parameters() for system in systems), strict=True):
+        assert torch.equal(p, other)
 
 
 def test_optimizer_state_goes_by_name():
