@@ -13,16 +13,22 @@ if TYPE_CHECKING:
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--model``, ``--lm``, ``--codec``, ``--tokenizer`` and ``--device``."""
+    """Add ``--model``, ``--lm``, ``--codec``, ``--tokenizer``, ``--device`` and ``--precision``."""
     parser.add_argument("--model", type=Path, metavar="DIR", help="what audiolm export has made; or its parts:")
     parser.add_argument("--lm", metavar="DIR", help="experiment directory of the audio LM")
     parser.add_argument("--codec", metavar="NAME", help="the codec: experiment directory, folder, file or hub id")
     parser.add_argument("--tokenizer", metavar="DIR", help="folder of the text tokenizer")
     parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU if there is one")
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "bf16", "int8"),
+        default="fp32",
+        help="of the LM's products; less is faster, and rounds (fp16, int8: on CPUs)",
+    )
 
 
 def load_model(args: argparse.Namespace) -> "Parts":
-    """The model that the options name.
+    """The model that the options name, laid out for the steps of generation (``MoshiModel.prepare``).
 
     Raises:
         AudiolmError: neither a directory nor all three parts are named, or both; and as ``load_parts``.
@@ -37,7 +43,9 @@ def load_model(args: argparse.Namespace) -> "Parts":
         if any(value is not None for value in given.values()):
             raise AudiolmError("--model holds --lm, --codec and --tokenizer; give it alone, or them")
         given = bundle_parts(args.model)
-    return load_parts(**given, device=named_device(args.device))
+    parts = load_parts(**given, device=named_device(args.device))
+    parts.model = parts.model.prepare(args.precision)
+    return parts
 
 
 def add_guard_options(parser: argparse.ArgumentParser) -> None:

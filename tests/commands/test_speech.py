@@ -12,6 +12,7 @@ import torch
 
 import audiolm
 from audiolm.commands.main import main
+from audiolm.commands.parts import load_model
 from audiolm.data.tables import read_ctm
 from audiolm.lm.sampling import Sampling
 from audiolm.models.moshi.bundle import write_bundle
@@ -71,6 +72,22 @@ def test_transcripts_are_what_the_model_hears(model, talk, tmp_path, capsys):
     assert "bad\t" in (out / "rejected.tsv").read_text()
     said = capsys.readouterr().out
     assert "transcribed 2 recordings, 4.0 s" in said and "; 1 rejected" in said
+
+
+def test_products_are_of_the_precision_that_is_asked_for(model, talk, capsys):
+    options = {"model": model, "lm": None, "codec": None, "tokenizer": None, "device": "cpu"}
+    plain = load_parts(model / "lm", model / "codec", model / "tokenizer").model
+    tokens = torch.zeros(1, plain.config.layout.num_streams, 5, dtype=torch.int64)
+    task = torch.zeros(1, dtype=torch.int64)
+    errors = []
+    with torch.inference_mode():
+        for precision in ("fp32", "bf16"):  # so small that halves and bytes are left out
+            found = load_model(SimpleNamespace(**options, precision=precision)).model
+            errors.append(float((found(tokens, task) - plain(tokens, task)).norm() / plain(tokens, task).norm()))
+    assert errors[0] < 1e-5 < 1e-4 < errors[1] < 0.1
+    assert run("transcribe", talk, "--model", model, "--precision", "int8") == 0
+    assert capsys.readouterr().out.startswith("talk_ch1 ")
+    assert run("say", "on", "--model", model, "--precision", "bf16", "--out", talk.with_name("said.wav")) == 0
 
 
 def test_a_dialogue_is_heard_with_both_speakers(model, talk, capsys):
