@@ -9,22 +9,29 @@ corpus() { # SCRIPT [OPTION…]
 }
 
 # One array verb over the sets, then its parts joined and counted.
-each_set() { # [--sets "NAME …"] [--gpu] VERB [OPTION…]
-  local over=$sets jobs=$nj gpu=() log
+each_set() { # [--sets "NAME …"] [--gpu] [--kind KIND] VERB [OPTION…]; KIND: what it makes, where that is not its name
+  local over=$sets jobs=$nj gpu=() kind=
   if [[ $1 == --sets ]]; then over=$2; shift 2; fi
   if [[ $1 == --gpu ]]; then # one GPU a job where there are any, else the cores as for other verbs
     shift
     gpu=(--gpu 0)
     if ((ngpu > 0)); then jobs=$((ngpu * ${num_nodes:-1})) gpu=(--gpu 1); fi
   fi
+  if [[ $1 == --kind ]]; then kind=$2; shift 2; fi
   local verb=$1
   shift
-  log=$dir/log/$verb.${over// /_}
+  kind=${kind:-$verb}
   # shellcheck disable=SC2086 # cmd and the names of sets are lists of words
-  $cmd "${gpu[@]}" JOB=1:"$jobs" "$log.JOB.log" \
+  $cmd "${gpu[@]}" JOB=1:"$jobs" "$dir/log/$kind.${over// /_}.JOB.log" \
     audiolm "$verb" --dir "$dir" --sets $over --job JOB --num_jobs "$jobs" "$@"
   # shellcheck disable=SC2086
-  audiolm merge --dir "$dir" --sets $over --kind "$verb" --num_jobs "$jobs" --max_rejected "$max_rejected"
+  audiolm merge --dir "$dir" --sets $over --kind "$kind" --num_jobs "$jobs" --max_rejected "$max_rejected"
+}
+
+# Codec tokens of all sets; where asked, those of training also as the other speaker hears them on a call.
+make_codes() { # HEARD SEED [OPTION…]; HEARD: true or false
+  each_set --gpu codes "${@:3}"
+  if [[ $1 == true ]]; then each_set --sets "$train_set" --gpu --kind heard codes --heard "$2" "${@:3}"; fi
 }
 
 # The audio of models, and copies left out where asked.

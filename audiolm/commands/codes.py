@@ -1,8 +1,8 @@
 """Turn the recordings of dump/<set>/audio into codec tokens in dump/<set>/codes (stage 9).
 
 Each job takes a block of the recordings and writes one part of the archive: for each recording [frames, levels], the
-semantic level first. `audiolm merge --kind codes` joins the parts. The archive names the codec by a checksum.
-Recordings that cannot be read go to rejected.tsv with the reason.
+semantic level first. `audiolm merge --kind codes` joins the parts (with --heard: `--kind heard`). The archive names the
+codec by a checksum. Recordings that cannot be read go to rejected.tsv with the reason.
 """
 
 import argparse
@@ -67,11 +67,10 @@ def heard_by_others(
     from audiolm.data.augment import as_heard
     from audiolm.data.datadir import DataDir
     from audiolm.errors import AudiolmError
-    from audiolm.models.moshi.data import partners
     from audiolm.train.randomness import Key
 
     whole = DataDir.read(args.dir / "dump" / name / "audio")
-    others = partners(whole, whole.recos)
+    others = whole.partners()
     with TemporaryDirectory() as folder:
         heard, unread = DataDir(), []
         for reco in (reco for reco in data.recos if reco in others):

@@ -14,7 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     parser.add_argument("--dir", type=Path, required=True, help="the recipe's work directory (holds data/ dump/ exp/)")
     parser.add_argument("--sets", nargs="+", required=True, help="names of the sets, such as train dev test")
-    parser.add_argument("--kind", required=True, help="what to join: audio, diarize, align, text, codes or tokens")
+    parser.add_argument(
+        "--kind", required=True, help="what to join: audio, diarize, align, text, codes, heard or tokens"
+    )
     parser.add_argument("--num_jobs", type=int, required=True, help="number of jobs of the array")
     parser.add_argument("--max_rejected", default="1%", help="largest share of a set that may be rejected")
 

@@ -6,7 +6,7 @@
   audiolm say "good morning" "and to you" --turns --model model --out two.wav
 
 With --turns each TEXT (each line of a pipe) is a turn, of one speaker after the other, on two channels; the model must
-have been trained with BOS and EOS at turns, which no recipe here writes yet. A --voice then has the two speakers on its
+have been trained with BOS and EOS at turns (a recipe's run.sh --text.turns). A --voice then has the two speakers on its
 two channels. Write the text as the model's transcripts were: `a` and `A` may be different words to it.
 """
 

@@ -3,6 +3,9 @@
 Words and times come from dump/<set>/align/ctm. A recording whose words are out of order, lie outside it, cannot be
 spelt by the tokenizer or do not fit into its frames is left out and named in rejected.tsv. Prints the share of padding
 and how many words were moved.
+
+With --turns each stream holds the words of all speakers of its file, BOS before the first word of a turn of its own
+speaker and EOS before the others': what audiolm say --turns takes a model for (Moshi, appendix C).
 """
 
 import argparse
@@ -36,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="shift",
         help="a word that begins before its predecessor's pieces have ended is pushed right, or cuts them off",
     )
+    parser.add_argument("--turns", action="store_true", help="words of all speakers, BOS and EOS at changes of speaker")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -56,28 +60,35 @@ def run(args: argparse.Namespace) -> None:
     for name in args.sets:
         data = read_share(args.dir / "dump" / name / "audio", args.job, args.num_jobs)
         words, disorder = read_words(data, args.dir / "dump" / name / "align" / "ctm")
+        files = data.recos_of_files() if args.turns else {}
+        others = {reco: [other for other in recos if other != reco] for recos in files.values() for reco in recos}
         directory = args.dir / "dump" / name / "text"
         total, rejected = TextStats(), []
         with TokenWriter(directory, "text", args.job, meta) as writer:
             for reco in progress(data.recos, desc=f"text {name}"):
                 duration = data.duration(reco)
                 try:
-                    if reco in disorder:
-                        raise AudiolmError(disorder[reco])
-                    for word in words[reco]:
+                    for one in (reco, *others.get(reco, ())):
+                        if one in disorder:
+                            raise AudiolmError(disorder[one])
+                    said, marks = words[reco], None
+                    if args.turns:
+                        said, marks = turns(said, [word for other in others[reco] for word in words[other]])
+                    for word in said:
                         if word.start >= duration:
                             raise AudiolmError(f"'{word.word}' at {word.start} s is beyond the end at {duration} s")
                     tokens, stats = build_text(
-                        [word.start for word in words[reco]],
-                        [spelling(word.word) for word in words[reco]],
+                        [word.start for word in said],
+                        [spelling(word.word) for word in said],
                         num_frames(duration, args.frame_rate),
                         args.frame_rate,
                         args.layout,
                         args.overlap,
-                        [word.start + word.duration for word in words[reco]],
+                        [word.start + word.duration for word in said],
+                        marks,
                     )
                     lost, of = stats.lost_pieces, stats.pieces + stats.lost_pieces
-                    if args.overlap == "shift" and lost > MOST_LOST * of and overlap(words[reco]) > MOST_LOST:
+                    if args.overlap == "shift" and lost > MOST_LOST * of and overlap(said) > MOST_LOST:
                         raise AudiolmError(
                             f"its words overlap, and {lost} of their {of} pieces find no frame before its end; are"
                             " utterances in it twice?"
@@ -112,6 +123,18 @@ def read_words(data: "DataDir", path: Path) -> "tuple[dict[str, list[Word]], dic
         if line in reasons:
             disorder[recos.get((word.file, channel_index(word.channel)))] = reasons[line]
     return data.by_reco(words), disorder
+
+
+def turns(own: "list[Word]", others: "list[Word]") -> "tuple[list[Word], dict[int, int]]":
+    """All words in order of time, and the mark before the first word of each turn: word's index -> BOS or EOS."""
+    from audiolm.text.tokenizer import BOS, EOS
+
+    said = sorted([(word, True) for word in own] + [(word, False) for word in others], key=lambda pair: pair[0].start)
+    is_own = [of_own for _, of_own in said]
+    marks = {
+        n: BOS if now else EOS for n, (now, was) in enumerate(zip(is_own, [None, *is_own], strict=False)) if now != was
+    }
+    return [word for word, _ in said], marks
 
 
 def overlap(words: "list[Word]") -> float:

@@ -100,7 +100,6 @@ def _transcribe(args: argparse.Namespace, inputs: list[Path]) -> None:
     from audiolm.data.readers import BLANK
     from audiolm.data.tables import WORD_ORDER, write_ctm
     from audiolm.data.tools import write_rejected
-    from audiolm.models.moshi.data import partners
     from audiolm.models.moshi.modes import recognise
     from audiolm.models.moshi.output import read_words
     from audiolm.streams.grid import build_grid
@@ -113,7 +112,7 @@ def _transcribe(args: argparse.Namespace, inputs: list[Path]) -> None:
     if not codes:
         raise AudiolmError(f"every recording was rejected; the first: {': '.join(rejected[0])}")
     levels = parts.layout.levels
-    users = partners(found.data, list(codes)) if args.user == "given" and parts.layout.speakers == 2 else {}
+    users = found.data.partners(codes) if args.user == "given" and parts.layout.speakers == 2 else {}
     grids = [
         build_grid(parts.layout, None, own[:, :levels], codes[users[reco]][:, :levels] if reco in users else None)
         for reco, own in codes.items()

@@ -240,6 +240,18 @@ class DataDir:
         """The file id and channel by which ``rttm`` and ``ctm`` call a recording; without a table, itself and ``A``."""
         return self.reco2file_and_channel.get(reco, (reco, "A"))
 
+    def recos_of_files(self, recos: Iterable[str] | None = None) -> dict[str, list[str]]:
+        """File id -> those of its channels that are among ``recos`` (None: all)."""
+        files = defaultdict(list)
+        for reco in self.recos if recos is None else recos:
+            files[self.file_and_channel(reco)[0]].append(reco)
+        return dict(files)
+
+    def partners(self, recos: Iterable[str] | None = None) -> dict[str, str]:
+        """Recording -> the other channel of its file, for files of exactly two channels among ``recos`` (None: all)."""
+        pairs = [pair for pair in self.recos_of_files(recos).values() if len(pair) == 2]
+        return {a: b for pair in pairs for a, b in (pair, pair[::-1])}
+
     def reco_of_channel(self) -> dict[tuple[str, int], str]:
         """(File id, 0-based channel) -> recording.
 

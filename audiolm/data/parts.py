@@ -31,7 +31,7 @@ from audiolm.data.tools import rejections, write_rejected
 from audiolm.errors import AudiolmError
 
 TABLES = {"diarize": ("rttm", iter_rttm, TURN_ORDER), "align": ("ctm", iter_ctm, WORD_ORDER)}
-ARCHIVES = ("text", "codes")
+ARCHIVES = ("text", "codes", "heard")
 KINDS = ("audio", *TABLES, *ARCHIVES, "tokens")
 
 
@@ -56,6 +56,8 @@ def join(work: Path, name: str, kind: str, num_jobs: int) -> list[Count]:
         return [_join_tokens(directory, num_jobs)]
     audio = directory.parent / "audio"
     data = _recordings(recordings.recorded(directory.parent) if kind == "diarize" else audio)
+    if kind == "heard":  # nobody hears who talks alone
+        data.wav = {reco: data.wav[reco] for reco in data.partners()}
     rejected = [item for part in _parts(directory, "rejected.{}.tsv", num_jobs) for item in rejections(part)]
     if kind in TABLES:
         table, read, order = TABLES[kind]

@@ -70,9 +70,7 @@ def read_texts(directory: str | Path, text_vocab: int) -> tuple[list[np.ndarray]
             f"{reader.directory}: {reader.meta.vocab_sizes[0]} ids, text_vocab is {text_vocab}; raise it"
         )
     datadir = DataDir.read(directory / "audio")
-    files: dict[str, list[str]] = {}
-    for key in reader.keys():
-        files.setdefault(datadir.file_and_channel(key)[0], []).append(key)
+    files = datadir.recos_of_files(reader.keys())
     streams = {key: reader.read(key)[:, 0] for key in reader.keys()}
     texts = [
         dialogue_text(streams[key], [streams[other] for other in keys if other != key])

@@ -4,7 +4,7 @@ A word's pieces stand on consecutive frames from the frame in which it begins, P
 the frame before a word wherever that frame would be PAD: the model decides first that a word comes, then which.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -60,6 +60,7 @@ def build_text(
     layout: Layout = "paper",
     overlap: Overlap = "shift",
     ends: Sequence[float] | None = None,
+    marks: Mapping[int, int] | None = None,
 ) -> tuple[np.ndarray, TextStats]:
     """Place words on frames.
 
@@ -74,6 +75,7 @@ def build_text(
         overlap: a word that begins before its predecessor's pieces have ended is pushed right, in order (``shift``;
             moshi-finetune's ``keep_and_shift``), or takes the place of what is left of them (``drop``).
         ends: when each word ends, in seconds; only ``moshi_finetune`` needs them.
+        marks: BOS or EOS, by the index of the word before whose pieces it stands; it counts as one of them.
 
     Returns:
         Tokens int64 [T], and their counts.
@@ -82,9 +84,10 @@ def build_text(
         ValueError: times that decrease or are negative, a word without pieces, a piece that is a special token.
     """
     starts = np.asarray(starts, dtype=np.float64)
-    counts = np.array([len(word) for word in pieces], dtype=np.int64)
-    ids = np.concatenate([np.asarray(word, dtype=np.int64) for word in pieces] or [np.zeros(0, np.int64)])
+    counts, ids = _joined(pieces)
     _check(starts, counts, ids)
+    if marks:
+        counts, ids = _joined([[marks[n], *word] if n in marks else word for n, word in enumerate(pieces)])
     stats = TextStats(frames=num_frames, words=len(starts))
     if layout == "moshi_finetune" and len(starts):
         lasts = np.asarray(ends, dtype=np.float64) > starts
@@ -120,6 +123,12 @@ def build_text(
     stats.max_shift = int(shift.max(initial=0))
     stats.lost_pieces += int((~placed).sum())
     return tokens, stats
+
+
+def _joined(pieces: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """How many pieces each word has, and all of them one after another."""
+    ids = np.concatenate([np.asarray(word, dtype=np.int64) for word in pieces] or [np.zeros(0, np.int64)])
+    return np.array([len(word) for word in pieces], dtype=np.int64), ids
 
 
 def _check(starts: np.ndarray, counts: np.ndarray, ids: np.ndarray) -> None:
@@ -167,6 +176,26 @@ def read_text(tokens: np.ndarray, word_initial: np.ndarray) -> list[PlacedWord]:
     return [PlacedWord(int(frame), word.tolist()) for frame, word in zip(frames, words, strict=False)]
 
 
+def has_turns(text: np.ndarray) -> bool:
+    """Whether BOS and EOS stand at the turns of a stream [T], which then holds all speakers' words."""
+    return bool(((text == BOS) | (text == EOS)).any())
+
+
+def own_turns(text: np.ndarray) -> np.ndarray:
+    """A text stream, int64 [T], without the words of others; as it is where it has none.
+
+    What stands before the first mark is the turn that ends there.
+    """
+    marks = np.flatnonzero((text == BOS) | (text == EOS))
+    if not len(marks):
+        return text
+    before = np.searchsorted(marks, np.arange(len(text)), side="right") - 1  # the mark that a frame follows; -1: none
+    others = np.where(before < 0, text[marks[0]] == BOS, text[marks[before]] == EOS)
+    # EPAD announces the turn that follows.
+    others[:-1] = np.where(text[:-1] == EPAD, others[1:], others[:-1])
+    return np.where(others & (text >= 0), PAD, text)
+
+
 def dialogue_text(main: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
     """The words of a conversation in order of time, without padding: what a text LM reads.
 
@@ -180,6 +209,9 @@ def dialogue_text(main: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
     Returns:
         int64 [length].
     """
+    main = np.asarray(main)
+    if has_turns(main):
+        return main[(main >= NUM_SPECIAL) | (main == BOS) | (main == EOS)].astype(np.int64)
     streams = [main, *others]
     frames = [np.flatnonzero(np.asarray(stream) >= NUM_SPECIAL) for stream in streams]
     tokens = np.concatenate([np.asarray(stream)[f] for stream, f in zip(streams, frames, strict=True)]).astype(np.int64)

@@ -71,6 +71,11 @@ def test_speakers_as_the_other_hears_them(experiment, work):
     assert heard.keys() == ["a", "b"]  # nobody hears c
     assert all(heard.num_frames(reco) == plain.num_frames(reco) for reco in "ab")
     assert any(not np.array_equal(heard.read(reco), plain.read(reco)) for reco in "ab")
+    merge = ["merge", "--dir", str(work), "--sets", "dev", "--kind", "heard", "--num_jobs", "1"]
+    assert main(merge) == 0  # where c, who has nobody to be heard by, is not missed
+    scp = work / "dump/dev/heard/heard.1.scp"
+    scp.write_text(scp.read_text().splitlines(keepends=True)[0])
+    assert main(merge) == 1
 
 
 def test_weights_of_another_architecture_are_refused(experiment):

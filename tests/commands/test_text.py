@@ -9,8 +9,8 @@ from audiolm.commands.main import main
 from audiolm.commands.text import num_frames
 from audiolm.data.datadir import DataDir
 from audiolm.data.tokens import TokenReader
-from audiolm.streams.text import read_text
-from audiolm.text.tokenizer import EPAD, PAD, Tokenizer, train_tokenizer
+from audiolm.streams.text import dialogue_text, read_text
+from audiolm.text.tokenizer import BOS, EOS, EPAD, PAD, Tokenizer, train_tokenizer
 
 WORDS = "one two three"
 
@@ -59,6 +59,30 @@ def test_streams_and_counts(work, tokenizer_dir, capsys):
     assert (word.frame, tokenizer.decode(word.pieces)) == (6, "three")
     assert "test: 4 words in 83 frames" in capsys.readouterr().out
     assert (work / "dump" / "test" / "text" / "rejected.1.tsv").read_text() == ""
+
+
+def test_streams_of_both_speakers_turns(work, tokenizer_dir):
+    assert run(work, tokenizer_dir, CTM, "--turns") == 0
+    tokenizer = Tokenizer.load(tokenizer_dir)
+    one, two, three = (tokenizer.encode_word(word) for word in WORDS.split())
+    streams = TokenReader(work / "dump" / "test" / "text", "text")
+    for reco, (first, second) in {"d-A": (BOS, EOS), "d-B": (EOS, BOS)}.items():
+        expected = np.full(25, PAD)
+        for frame, word in ((1, [first, *one]), (6, [second, *three]), (11, [first, *two])):
+            expected[frame : frame + len(word)] = word
+            if expected[frame - 1] == PAD:
+                expected[frame - 1] = EPAD
+        tokens = streams.read(reco)[:, 0]
+        assert tokens.tolist() == expected.tolist()
+        # A text LM reads such a stream as it is, not both speakers' together.
+        other = streams.read("d-B" if reco == "d-A" else "d-A")[:, 0]
+        assert dialogue_text(tokens, [other]).tolist() == [first, *one, second, *three, first, *two]
+    assert streams.read("e")[1, 0] == BOS
+
+
+def test_a_turn_of_a_rejected_speaker_rejects_the_conversation(work, tokenizer_dir):
+    assert run(work, tokenizer_dir, "d A 0.90 0.3 two 1\nd A 0.10 0.3 one 1\nd B 0.50 0.3 three 1\n", "--turns") == 0
+    assert TokenReader(work / "dump" / "test" / "text", "text").keys() == ["e", "f", "silent"]
 
 
 def test_bad_words_reject_their_recording(work, tokenizer_dir):

@@ -20,6 +20,7 @@ from audiolm.streams.delays import delay
 from audiolm.streams.grid import ABSENT
 from audiolm.streams.pauses import shorten_pauses, sounding
 from audiolm.streams.text import NUM_SPECIAL
+from audiolm.text.tokenizer import BOS, EOS, PAD
 from audiolm.train.randomness import Key
 from tests.models.conftest import ENTRIES, LEVELS, RATE, TEXT, model_config
 
@@ -42,6 +43,18 @@ def test_grid_holds_who_it_should(dump):
     assert (grid[:, 15:] == ABSENT).all()
     alone = recordings.grid("x", 0, 40)  # no text, nobody else
     assert (alone[0] == ABSENT).all() and (alone[LAYOUT.user] == ABSENT).all() and (alone[LAYOUT.main] >= 0).all()
+
+
+def test_the_words_of_a_user_who_is_absent_are_left_out(dump):
+    with TokenWriter(dump / "train" / "text", "text", 1, Meta(RATE, (TEXT,), "tokenizer")) as writer:
+        text = np.full(60, PAD)
+        text[5:9], text[30:33] = [BOS, 7, EOS, 8], [BOS, 9, 9]
+        writer.write("d1-A", text[:, None])
+    recordings = Recordings(dump / "train", model_config().layout)
+    assert (recordings.grid("d1-A", 0, 60)[0] == text).all()
+    text[7:9] = PAD
+    alone = recordings.grid("d1-A", 0, 60, user=False)
+    assert (alone[0] == text).all() and (alone[1 + LEVELS :] == ABSENT).all()
 
 
 def test_delayed_input_by_hand():

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiolm.streams.text import TextStats, build_text, read_text
-from audiolm.text.tokenizer import EPAD, PAD
+from audiolm.streams.text import TextStats, build_text, own_turns, read_text
+from audiolm.text.tokenizer import BOS, EOS, EPAD, PAD
 
 RATE = 12.5
 VOCAB = 40
@@ -140,3 +140,14 @@ def test_stats_add_up():
 def test_refused(starts, pieces, message):
     with pytest.raises(ValueError, match=message):
         build_text(starts, pieces, 10, RATE)
+
+
+def test_the_words_of_others_are_left_out():
+    mine, theirs = 10, 20
+    text = np.array([EPAD, BOS, mine, mine, EPAD, EOS, theirs, EPAD, theirs, EPAD, BOS, mine, EOS, theirs, -1])
+    kept = [EPAD, BOS, mine, mine, PAD, PAD, PAD, PAD, PAD, EPAD, BOS, mine, PAD, PAD, -1]
+    assert own_turns(text).tolist() == kept
+    # A window that begins within a turn: whose it is, the next mark tells.
+    assert own_turns(text[2:]).tolist() == kept[2:]
+    assert own_turns(text[6:]).tolist() == kept[6:]
+    assert own_turns(text[6:8]).tolist() == text[6:8].tolist()  # or nothing

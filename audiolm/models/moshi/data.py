@@ -15,7 +15,7 @@ from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.streams.delays import delay
 from audiolm.streams.grid import ABSENT, GridLayout, build_grid
 from audiolm.streams.pauses import shorten_pauses, sounding
-from audiolm.streams.text import NUM_SPECIAL
+from audiolm.streams.text import NUM_SPECIAL, own_turns
 from audiolm.train.randomness import Key
 from audiolm.train.system import Examples
 
@@ -179,7 +179,7 @@ class Recordings:
                 f"{self.text.meta.frame_rate}; write the text again at the codec's rate"
             )
         self.keys = self.codes.keys()
-        self.users = partners(DataDir.read(directory / "audio"), self.keys) if layout.speakers == 2 else {}
+        self.users = DataDir.read(directory / "audio").partners(self.keys) if layout.speakers == 2 else {}
 
     def claim(self, model: MoshiModel) -> None:
         """Mark the model as one of these tokens, or check that it is (:class:`audiolm.lm.stamp.Stamp`)."""
@@ -194,7 +194,7 @@ class Recordings:
         """Frames ``start`` to ``end`` of the conversation as recording ``key``'s speaker lives it.
 
         Frames beyond the recording are absent, as are text where its alignment was rejected, and a user where the
-        recording has no second channel.
+        recording has no second channel. Of text that holds both speakers' words, an absent user's are left out.
 
         Returns:
             int64 [streams, end - start].
@@ -215,22 +215,14 @@ class Recordings:
                     "write both again from the same audio"
                 )
         last = min(end, frames)
+        words = self.text.read(key, start, last)[:, 0] if has_text else None
         grid = build_grid(
             self.layout,
-            self.text.read(key, start, last)[:, 0] if has_text else None,
+            own_turns(words) if has_text and not partner else words,
             self.codes.read(key, start, last),
             self.user_codes.read(partner, start, last) if partner else None,
         )
         return np.pad(grid, ((0, 0), (0, end - last)), constant_values=ABSENT)
-
-
-def partners(datadir: DataDir, keys: list[str]) -> dict[str, str]:
-    """Recording -> the other channel of its file, for files of exactly two channels among ``keys``."""
-    channels: dict[str, list[str]] = {}
-    for key in keys:
-        channels.setdefault(datadir.file_and_channel(key)[0], []).append(key)
-    pairs = [pair for pair in channels.values() if len(pair) == 2]
-    return {a: b for pair in pairs for a, b in (pair, pair[::-1])}
 
 
 def delayed_input(layout: GridLayout, grid: np.ndarray, delays: list[int]) -> np.ndarray:

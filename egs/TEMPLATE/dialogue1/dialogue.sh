@@ -29,12 +29,14 @@ recognizer_config=conf/recognizer.yaml # of the recogniser's training
 codec_config=conf/codec.yaml   # of the codec's
 textlm_config=conf/textlm.yaml # of the text LM's
 lm_config=conf/lm.yaml  # of the dialogue LM's
+heard=false             # codes of training's users also as heard on a call: gain, noise, echo (phases with data.heard: true)
 codec_init=false        # the embeddings of codes start from the codec's codebooks (true), or at random
 phases="conf/phases/*.yaml" # the LM's training phases, over lm_config, in the order of their names
 audio_args=()           # --audio.longest 600: cut at pauses; --audio.min_snr 10 and other limits on quality
 diarize_args=()         # --diarize.num_speakers 2
 align_args=()           # --align.model large-v3
 tokenizer_args=()       # --tokenizer.vocab_size 8000
+text_args=()            # --text.turns: streams of all speakers' words, BOS and EOS at turns (audiolm say --turns)
 recognizer_args=()      # settings over those of the config, such as --recognizer.trainer.max_steps 100
 codec_args=()           # --codec.quantizer.n_q 16
 textlm_args=()          # --textlm.trainer.max_steps 100
@@ -74,6 +76,8 @@ for file in $phases; do phase_files+=("$file"); done
 phase_name() { basename "$1" .yaml | sed 's/^[0-9]*_/lm_/'; } # 2_speech.yaml: lm_speech
 lm=$(phase_name "${phase_files[-1]}")
 lm_dir=$dir/exp/$lm
+codes_out="dump/*/codes"
+if [[ $heard == true ]]; then codes_out+=" dump/$train_set/heard"; fi
 codec_init_args=()
 if [[ $codec_init == true ]]; then codec_init_args=(--codec_init "$codec_dir"); fi
 ctc=
@@ -129,13 +133,13 @@ stage tokenizer "Train the text tokenizer" --after "$text_stage" --out exp/token
   --unless "${tokenizer:+--tokenizer names a trained one}" -- \
   make_tokenizer "$taken" --text "$text" "${tokenizer_args[@]}"
 stage text "Text streams with PAD and EPAD" --after "align tokenizer" --out "dump/*/text" -- \
-  each_set text --tokenizer "$tokenizer_dir" --frame_rate "$frame_rate"
+  each_set text --tokenizer "$tokenizer_dir" --frame_rate "$frame_rate" "${text_args[@]}"
 stage codec "Train the codec" --after "$speech recognizer" --out exp/codec/model.safetensors \
   --unless "${codec:+--codec names a trained one}" -- \
   make_codec "$released" "$codec_levels" --config "$codec_config" --train_dir "$train/audio" --valid_dir "$valid/audio" \
   --teacher.path "$recognizer_dir" --trainer.seed "$seed" "${codec_args[@]}"
-stage codes "Codec tokens" --after "$speech codec" --out "dump/*/codes" -- \
-  each_set --gpu codes --codec "$codec_dir"
+stage codes "Codec tokens" --after "$speech codec" --out "$codes_out" -- \
+  make_codes "$heard" "$seed" --codec "$codec_dir"
 stage textlm "Train the text LM" --after text --out "exp/$start/model.safetensors" \
   --unless "${lm_init:+--lm_init names a trained LM}" -- \
   make_start "$released_lm" --config "$textlm_config" --train "$train" --valid "$valid" --tokenizer "$tokenizer_dir" \
