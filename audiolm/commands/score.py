@@ -6,9 +6,11 @@ Metrics:
   codec       resynthesis by --measures (mel distance, SI-SDR, STOI, PESQ, ViSQOL, DNSMOS, speaker similarity, codes
               that come back when it is encoded again) and by its word errors; codebooks, bitrate, tokens a second
   abx         phone ABX of the codec's first level and of all, beside log-mel and the teacher; only where it is named
-  lm          loss of each stream against its unigram
+  lm          loss of each stream against its unigram; perplexity of all codes
   asr         word errors and word times of streaming recognition
   tts         word errors of generated speech
+  continuations
+              what is heard in continued dialogues: its likelihood by a text LM, its length; only where it is named
   textlm      perplexity of a text LM on documents, by token, word and byte, and continuations to read; only where it is
               named
 """
@@ -27,10 +29,12 @@ METRICS: dict[str, tuple[str, ...]] = {
     "lm": ("lm",),
     "asr": ("lm",),
     "tts": ("lm", "codec"),
+    "continuations": ("lm", "codec", "textlm"),
     "textlm": ("textlm",),
 }
-NAMED_ONLY = ("abx", "textlm")  # they need transcripts in English, or --items; packed documents
-HEARING = {"recognizer", "codec", "tts"}  # those in which --asr hears words
+# They need transcripts in English, or --items; a text LM that speaks the corpus' language; packed documents.
+NAMED_ONLY = ("abx", "continuations", "textlm")
+HEARING = {"recognizer", "codec", "tts", "continuations"}  # those in which --asr hears words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recognizer", type=Path, help="experiment of the CTC recogniser")
     parser.add_argument("--codec", type=Path, help="experiment of the codec")
     parser.add_argument("--lm", type=Path, help="experiment of the dialogue LM")
-    parser.add_argument("--textlm", type=Path, help="experiment of the text LM")
+    parser.add_argument("--textlm", type=Path, help="experiment of the text LM, or folder of a released one")
     parser.add_argument(
         "--asr",
         nargs="*",
@@ -88,6 +92,7 @@ def run(args: argparse.Namespace) -> None:
         "annotation": (args.diarizer, args.aligner),
         "codec": (args.measures,),
         "abx": (args.items,),
+        "continuations": (args.textlm,),
         "textlm": (args.textlm,),
     }
     written = 0

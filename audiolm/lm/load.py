@@ -33,12 +33,15 @@ class TextLM:
         tokenizer: that its ids are of.
         tokens: length of the longest sequence it was trained on.
         checksum: of its weights' file.
+        dialogues: it was trained on conversations (:func:`audiolm.streams.text.dialogue_text`), and the id after its
+            vocabulary begins them; else on documents, which BOS begins.
     """
 
     backbone: Backbone
     tokenizer: Tokenizer
     tokens: int
     checksum: str
+    dialogues: bool = False
 
 
 def is_experiment(name: str | Path) -> bool:
@@ -108,7 +111,8 @@ def load_text_lm(name: str | Path, device: torch.device | str = "cpu") -> TextLM
         raise AudiolmError(f"{name} has no tokenizer beside its weights: train it with --tokenizer, or copy it there")
     tokenizer = Tokenizer.load(name)
     backbone.tokenizer.claim(tokenizer.checksum, "tokenizer")
-    return TextLM(backbone.to(device).eval(), tokenizer, settings.tokens, checkpoint.checksum(name))
+    weights, dialogues = checkpoint.checksum(name), settings.corpus == "dialogues"
+    return TextLM(backbone.to(device).eval(), tokenizer, settings.tokens, weights, dialogues)
 
 
 def export_text_lm(name: str | Path, out: str | Path, to: str | None = None) -> str:
@@ -134,6 +138,7 @@ def export_text_lm(name: str | Path, out: str | Path, to: str | None = None) -> 
         "text_vocab": lm.backbone.text_head.out_features,
         "temporal": asdict(lm.backbone.transformer.config),
         "tokens": lm.tokens,
+        "corpus": "dialogues" if lm.dialogues else "documents",
     }
     write_yaml(out / "config.yaml", settings)
     write_yaml(out / "config.yaml", read_config([out / "config.yaml"]).complete)

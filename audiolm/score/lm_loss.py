@@ -1,9 +1,11 @@
-"""Cross entropy of the dialogue LM on unseen speech, stream by stream, beside the unigram of each stream.
+"""Cross entropy of the dialogue LM on unseen speech, stream by stream, beside the unigram of each stream; and the
+perplexity of all its codes together (Moshi, table 5).
 
 The unigram is what a model that knows only how often each token comes would get: its counts are the training
 set's, one added to each, and it is scored on exactly the targets that the LM is scored on.
 """
 
+from math import exp
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ PROTOCOL = (
 def score(
     lm: str | Path, train: str | Path, test: str | Path, data: str, task: str = "dialogue", windows: int = 48
 ) -> list[Score]:
-    """One score for the text stream, and one for each predicted codebook level of each speaker.
+    """One score for the text stream, one for each predicted codebook level of each speaker, and ``perplexity_codes``.
 
     Args:
         lm: experiment of the LM.
@@ -56,15 +58,14 @@ def score(
             bounds.append([unigram_loss(row, log_probs) for row, log_probs in zip(targets, unigrams, strict=True)])
     sums, counts, bounds = np.array(sums), np.array(counts), np.array(bounds)  # [windows, streams]
     protocol = PROTOCOL.format(windows=len(examples), frames=spec.frames, task=task)
-    return [
+    common = {"backend": f"{Path(lm).name}", "checksum": checksum(lm), "data": data}
+    scores = [
         Score(
             metric=f"lm_loss_{name}",
             value=float(sums[:, s].sum() / counts[:, s].sum()),
             unit="nats",
             protocol=protocol,
-            backend=f"{Path(lm).name}",
-            checksum=checksum(lm),
-            data=data,
+            **common,
             count=int(counts[:, s].sum()),
             ci=bootstrap_ci(sums[:, s], counts[:, s]),
             baseline=float(bounds[:, s].sum() / counts[:, s].sum()),
@@ -73,6 +74,20 @@ def score(
         for s, name in enumerate(config.model.layout.names[: len(unigrams)])
         if counts[:, s].sum()
     ]
+    nats, codes, bound = (each[:, 1:].sum(axis=1) for each in (sums, counts, bounds))  # [windows]
+    ci = bootstrap_ci(nats, codes)
+    perplexity = Score(
+        metric="perplexity_codes",
+        value=exp(nats.sum() / codes.sum()),
+        unit="",
+        protocol=f"exp of the {protocol}, all levels alike; comparable between models of the same codec and delays",
+        **common,
+        count=int(codes.sum()),
+        ci=None if ci is None else (exp(ci[0]), exp(ci[1])),
+        baseline=exp(bound.sum() / codes.sum()),
+        baseline_name="unigrams of the streams",
+    )
+    return [*scores, perplexity]
 
 
 def count_unigrams(train: str | Path, model: ModelConfig) -> list[np.ndarray]:

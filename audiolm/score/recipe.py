@@ -160,6 +160,17 @@ class Recipe:
         )
         return self._write(self.lm_dir, scores)
 
+    def continuations(self, text_lm: Path) -> int:
+        """What is heard in continued dialogues, by a text LM's name."""
+        from audiolm.lm.load import load_text_lm
+        from audiolm.score import continuations
+
+        generated = self.lm_dir / "generate" / "continue"
+        scores = continuations.score(
+            self.judges, load_text_lm(text_lm), generated, self.original, self.fs, self.name, text_lm.name
+        )
+        return self._write(self.lm_dir, scores)
+
     def textlm(self, experiment: Path) -> int:
         """Perplexity of a text LM on the set's documents, and continuations to read."""
         from audiolm.score import text_lm

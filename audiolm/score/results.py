@@ -52,6 +52,7 @@ LAYOUT: dict[str, tuple[tuple[str, str], ...]] = {
     "Language model": (
         ("lm_loss_text", "loss, text"),
         ("lm_loss_*", "loss, {}"),
+        ("perplexity_codes", "perplexity of codes"),
         ("textlm_perplexity_token", "text LM, perplexity by token"),
         ("textlm_perplexity_word", "text LM, perplexity by word"),
         ("textlm_bits_per_byte", "text LM, bits a byte"),
@@ -64,7 +65,8 @@ LAYOUT: dict[str, tuple[tuple[str, str], ...]] = {
         ("asr_*", "streaming ASR, {}"),
         ("wer_tts*", "streaming TTS, word error rate{}"),
         ("tts_*", "streaming TTS, {}"),
-        ("continuation*", "continuations{}"),
+        ("transcript_nll*", "continuations, negative log likelihood of what is heard{}"),
+        ("transcript_length*", "continuations, length of what is heard{}"),
         ("dialogue*", "dialogue{}"),
     ),
 }

@@ -10,6 +10,7 @@ import yaml
 
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
+from audiolm.data.tokens import TokenReader, TokenWriter
 from audiolm.errors import AudiolmError
 from audiolm.lm.sampling import Sampling
 from audiolm.models.moshi.data import Recordings
@@ -18,6 +19,7 @@ from audiolm.models.moshi.output import Item, Writer
 from audiolm.models.moshi.requests import Requests
 from audiolm.models.moshi.speak import SpeakConfig
 from audiolm.streams.grid import ABSENT
+from audiolm.text.tokenizer import BOS, EOS
 from audiolm.train.checkpoint import write_model
 from tests.models.conftest import ENTRIES, RATE, TEXT, make_model, model_config
 
@@ -53,9 +55,13 @@ class Tones:
 
 @pytest.fixture
 def requests(dump, tmp_path) -> Requests:
-    exp = tmp_path / "lm"
+    return make_requests(dump, tmp_path / "lm", {"weight": 1.0})
+
+
+def make_requests(dump, exp, mix: dict) -> Requests:
+    """Of an untrained model whose config says that dialogue was mixed so."""
     exp.mkdir()
-    config = {"system": "moshi", "model": asdict(model_config()), "data": {"mix": {"dialogue": {"weight": 1.0}}}}
+    config = {"system": "moshi", "model": asdict(model_config()), "data": {"mix": {"dialogue": mix}}}
     (exp / "config.yaml").write_text(yaml.safe_dump(config))
     model = make_model()
     Recordings(dump / "train", model.config.layout).claim(model)
@@ -64,6 +70,14 @@ def requests(dump, tmp_path) -> Requests:
     data.text = {"d1-A": "ab cd", "d1-B": "a", "x": "ef ba c"}
     data.write(dump / "dev" / "audio")
     return Requests([dump / "dev"], exp, "codec", Letters())
+
+
+def test_a_model_without_inner_monologue_is_given_no_text_and_asked_for_none(dump, tmp_path):
+    requests = make_requests(dump, tmp_path / "lm", {"weight": 1.0, "text_mask": 1.0})
+    items = requests.converse(0, prompt=0.8, seconds=2.4, drawing=DRAWING) + requests.imagine(1, 2.4, DRAWING)
+    assert len(items) == 4
+    for item in items:
+        assert (item.grid[0] == ABSENT).all() and (item.grid[1:4] >= 0).all()
 
 
 def test_conversations(requests):
@@ -109,6 +123,31 @@ def test_speech_says_its_words(requests, tmp_path):
     data = DataDir.read(tmp_path / "tts")
     assert (data.text["d1-A"], data.text["x"]) == ("ab cd", "ef ba c")
     assert [word.word for word in data.words()["x"]] == ["ef", "ba", "c"]
+
+
+def test_of_streams_with_turns_words_are_said_with_their_marks(requests):
+    grids = {}
+    for name in ("plain", "turns"):
+        if name == "turns":
+            recordings = requests.sets[0][0]
+            with TokenWriter(recordings.text.directory, "text", 1, recordings.text.meta) as writer:
+                for reco in ("d1-A", "d1-B"):
+                    text = recordings.text.read(reco)[:, 0]
+                    first, last = np.flatnonzero(text >= 4)[[0, -1]]
+                    text[first - 1], text[last - 1] = BOS, EOS
+                    writer.write(reco, text[:, None])
+            recordings.text = TokenReader(recordings.text.directory, "text")
+        said = requests.say(1, 2, DRAWING, SpeakConfig(max_pause=3)) + requests.reply(
+            1, DRAWING, SpeakConfig(max_pause=3)
+        )
+        grids[name] = [item.grid[0] for item in said]
+    assert all(not np.isin(text, (BOS, EOS)).any() for text in grids["plain"])
+    alone, reply = grids["turns"]
+    assert alone[np.flatnonzero(alone >= 4)[0] - 1] == BOS and np.isin(alone, (BOS, EOS)).sum() == 1
+    assert [int(token) for token in reply if token in (BOS, EOS)] in (
+        [BOS],
+        [BOS, EOS],
+    )  # what it had time for
 
 
 def test_what_is_written(tmp_path):

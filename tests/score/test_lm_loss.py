@@ -30,13 +30,19 @@ def lm(dump, tmp_path):  # noqa: F811
 def test_every_predicted_stream_has_a_score(dump, lm):  # noqa: F811
     scores = {score.metric: score for score in lm_loss.score(lm, dump / "train", dump / "dev", "dev")}
     speakers = [f"lm_loss_{who}{level + 1}" for who in ("main", "user") for level in range(LEVELS)]
-    assert list(scores) == ["lm_loss_text", *speakers]
+    assert list(scores) == ["lm_loss_text", *speakers, "perplexity_codes"]
     for name in speakers:
         assert scores[name].baseline == pytest.approx(np.log(ENTRIES), abs=0.1)  # the tokens are uniform
         assert scores[name].value > scores[name].baseline  # and the model is sharp and knows nothing
         low, high = scores[name].ci
         assert low < scores[name].value < high
     assert scores["lm_loss_text"].baseline < np.log(20)  # padding is frequent
+    counts = [scores[name].count for name in speakers]
+    mean = sum(scores[name].value * count for name, count in zip(speakers, counts, strict=True)) / sum(counts)
+    perplexity = scores["perplexity_codes"]
+    assert perplexity.value == pytest.approx(np.exp(mean)) and perplexity.count == sum(counts)
+    assert perplexity.ci[0] < perplexity.value < perplexity.ci[1]
+    assert perplexity.baseline == pytest.approx(ENTRIES, rel=0.1)
     assert {score.checksum for score in scores.values()} == {checksum(lm)}
 
 

@@ -149,13 +149,19 @@ def speak(
 
 
 def continue_dialogues(
-    model: MoshiModel, prompts: Sequence[np.ndarray], frames: int, drawing: Drawing, task: str = "dialogue"
+    model: MoshiModel,
+    prompts: Sequence[np.ndarray],
+    frames: int,
+    drawing: Drawing,
+    task: str = "dialogue",
+    monologue: bool = True,
 ) -> list[np.ndarray]:
     """Prompted continuation of text and all predicted speakers; without prompt frames, free dialogue.
 
     Args:
         prompts: each int64 [S, P], P ≤ frames; streams absent from a prompt (-1) stay absent.
         frames: length of the results, the prompt included; less where ``drawing.silence`` stops a conversation.
+        monologue: False: without any text, as models without inner monologue are trained.
 
     Returns:
         Grids int64 [S, frames].
@@ -179,6 +185,8 @@ def continue_dialogues(
             stacked[row, :, : prompt.shape[1]] = prompt
             if prompt.shape[1]:
                 stacked[row, (prompt == ABSENT).all(axis=1)] = ABSENT
+        if not monologue:
+            stacked[:, 0] = ABSENT
         if model.config.predict == "main":
             stacked[:, layout.user][stacked[:, layout.user] == TO_GENERATE] = ABSENT
         text = SampledText(drawing.text, len(some), device, drawing.silence)

@@ -16,8 +16,8 @@ from audiolm.models.moshi.modes import Drawing, continue_dialogues, recognise, s
 from audiolm.models.moshi.output import Item
 from audiolm.models.moshi.speak import SpeakConfig
 from audiolm.streams.grid import ABSENT
-from audiolm.streams.text import read_text
-from audiolm.text.tokenizer import Tokenizer
+from audiolm.streams.text import has_turns, read_text
+from audiolm.text.tokenizer import BOS, EOS, Tokenizer
 
 T = TypeVar("T")
 
@@ -39,7 +39,9 @@ class Requests:
     def __init__(
         self, dumps: Sequence[Path], lm: Path, codec: str, tokenizer: Tokenizer, device: torch.device | str = "cpu"
     ):
-        self.model, _ = load_lm(lm, device)
+        self.model, config = load_lm(lm, device)
+        mix = config.data.mix.get("dialogue")
+        self.monologue = mix is None or mix.text_mask < 1  # else the model has never seen a dialogue's text
         self.layout, self.tokenizer = self.model.config.layout, tokenizer
         self.word_initial = word_initial(tokenizer, self.layout.text_vocab)
         self.sets: list[tuple[Recordings, DataDir]] = []
@@ -66,7 +68,7 @@ class Requests:
         ]
         sources = _spread(sources, count)
         prompts = [recordings.grid(key, 0, given) for recordings, _, key in sources]
-        grids = continue_dialogues(self.model, prompts, total, drawing)
+        grids = continue_dialogues(self.model, prompts, total, drawing, monologue=self.monologue)
         items = []
         for (_, data, key), grid in zip(sources, grids, strict=True):
             file = f"{data.file_and_channel(key)[0]}-continued"
@@ -77,7 +79,8 @@ class Requests:
     def imagine(self, count: int, seconds: float, drawing: Drawing) -> list[Item]:
         """``count`` conversations from nothing."""
         prompts = [np.zeros((self.layout.num_streams, 0), dtype=np.int64)] * count
-        grids = continue_dialogues(self.model, prompts, round(seconds * self.frame_rate), drawing)
+        frames = round(seconds * self.frame_rate)
+        grids = continue_dialogues(self.model, prompts, frames, drawing, monologue=self.monologue)
         meta = {"mode": "unconditional", **_drawn(drawing)}
         return [self._conversation(f"unconditional{i + 1:04d}", grid, meta) for i, grid in enumerate(grids)]
 
@@ -104,6 +107,8 @@ class Requests:
             raise AudiolmError(f"no utterance of {min_words} words or more to speak; take a smaller --min_words")
         utts = _spread(utts, count)
         words = [[self.tokenizer.encode_word(word) for word in data.text[utt].split()] for data, utt in utts]
+        if any(has_turns(self.sets[0][0].text.read(key)[:, 0]) for key in self.sets[0][0].text.keys()):
+            words = [[[BOS, *first], *more] for first, *more in words]
         meta = {"mode": "tts", "user": False, **_drawn(drawing)}
         return [
             Item(utt, [utt], ["A"], grid, meta={**meta, "text": data.text[utt]})
@@ -117,7 +122,7 @@ class Requests:
             raise AudiolmError("no recording has a second speaker to speak to; take --user absent")
         sources = _spread(sources, count)
         texts = [recordings.text.read(key)[:, 0] for recordings, key in sources]
-        words = [[word.pieces for word in read_text(text, self.word_initial)] for text in texts]
+        words = [_marked_words(text, self.word_initial) for text in texts]
         users = [recordings.codes.read(recordings.users[key]).astype(np.int64) for recordings, key in sources]
         grids = speak(self.model, words, drawing, pacing, users)
         meta = {"mode": "tts", "user": True, **_drawn(drawing)}
@@ -137,6 +142,16 @@ def word_initial(tokenizer: Tokenizer, text_vocab: int) -> np.ndarray:
     initial = np.zeros(text_vocab, dtype=bool)
     initial[: tokenizer.vocab_size] = [tokenizer.starts_word(i) for i in range(tokenizer.vocab_size)]
     return initial
+
+
+def _marked_words(text: np.ndarray, word_initial: np.ndarray) -> list[list[int]]:
+    """Pieces of each word of a stream, the BOS or EOS before it among them."""
+    words = read_text(text, word_initial)
+    before = [text[max(word.frame - 1, 0)] for word in words]
+    return [
+        [int(mark), *word.pieces] if mark in (BOS, EOS) else word.pieces
+        for mark, word in zip(before, words, strict=True)
+    ]
 
 
 def _spread(items: list[T], count: int) -> list[T]:
