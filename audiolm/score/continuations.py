@@ -58,12 +58,7 @@ def score(
         AudiolmError: nothing was continued.
     """
     vad = vad or SileroVad()
-    spoken = DataDir.read(generated)
-    with open(Path(generated) / "meta.jsonl", encoding="utf-8") as file:
-        items = [json.loads(line) for line in file]
-    if not items:
-        raise AudiolmError(f"{generated}: nothing was continued; run the stage 'generate' with mode continue")
-    made = [_after_prompt(spoken, item["id"], item, fs) for item in items]
+    items = _items(generated)
     real = [_after_prompt(original, item["source"], item, fs) for item in items]
     prompt, seconds = items[0]["prompt"], items[0]["seconds"] - items[0]["prompt"]
     what = {
@@ -75,7 +70,7 @@ def score(
     }
     scores = []
     for judge in judges:
-        turns, true_turns = (transcribe(judge, conversations, fs, vad) for conversations in (made, real))
+        turns, true_turns = heard(judge, generated, fs, vad), transcribe(judge, real, fs, vad)
         common = {"backend": judge.backend.name, "checksum": judge.backend.checksum, "data": data}
         nats, tokens = likelihoods(lm, turns)
         true_nats, true_tokens = likelihoods(lm, true_turns)
@@ -109,6 +104,13 @@ def score(
             )
         )
     return scores
+
+
+def heard(judge: Judge, generated: str | Path, fs: int, vad: VoiceActivity | None = None) -> list[list[Turn]]:
+    """What is said after the prompts of ``generated``, as of :func:`score`; its order is that of ``meta.jsonl``."""
+    spoken = DataDir.read(generated)
+    made = [_after_prompt(spoken, item["id"], item, fs) for item in _items(generated)]
+    return transcribe(judge, made, fs, vad or SileroVad())
 
 
 def transcribe(
@@ -149,6 +151,14 @@ def _tokens(lm: TextLM, turns: Sequence[Turn]) -> Iterator[int]:
             speaker = channel
         for word in text.split():
             yield from lm.tokenizer.encode_word(word)
+
+
+def _items(generated: str | Path) -> list[dict]:
+    with open(Path(generated) / "meta.jsonl", encoding="utf-8") as file:
+        items = [json.loads(line) for line in file]
+    if not items:
+        raise AudiolmError(f"{generated}: nothing was continued; run the stage 'generate' with mode continue")
+    return items
 
 
 def _text(turns: Sequence[Turn]) -> str:

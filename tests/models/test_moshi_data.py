@@ -12,6 +12,7 @@ from audiolm.models.moshi.data import (
     Recordings,
     Windows,
     delayed_input,
+    validation_examples,
     window_example,
 )
 from audiolm.models.moshi.model import ModelConfig
@@ -125,6 +126,15 @@ def test_masks_have_their_shares(dump):
     assert not any(e["hidden"][0] for e in masked)
     assert 0.5 < np.mean([(e["tokens"][LAYOUT.user] == ABSENT).all() for e in two]) < 0.8
     assert {int(e["depth_frames"].sum()) for e in masked} == {15}
+
+
+def test_validation_shows_no_text_to_a_task_that_never_sees_any(dump):
+    mix = {"asr": MixConfig(), "dialogue": MixConfig(text_mask=1.0), "tts": MixConfig(weight=0.0)}
+    config = DataConfig(str(dump / "train"), str(dump / "dev"), frames=20, valid_windows=3, mix=mix)
+    examples = validation_examples(config, model_config())
+    assert sorted(examples) == ["asr", "dialogue"]
+    assert all((example["tokens"][0] == ABSENT).all() for example in examples["dialogue"])
+    assert any((example["tokens"][0] >= 4).any() for example in examples["asr"])
 
 
 def test_windows_begin_between_words(dump):

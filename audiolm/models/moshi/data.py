@@ -362,7 +362,9 @@ def delayed_example(model: ModelConfig, task: str, grid: np.ndarray) -> dict[str
 
 
 def validation_examples(config: DataConfig, model: ModelConfig) -> dict[str, list[dict[str, np.ndarray]]]:
-    """For each task trained, ``valid_windows`` windows spread evenly over the validation set, nothing masked."""
+    """For each task trained, ``valid_windows`` windows spread evenly over the validation set; nothing is masked, but the
+    text of a task that is never shown any.
+    """
     recordings = Recordings(config.valid, model.layout)
     windows = [
         (key, start)
@@ -371,8 +373,12 @@ def validation_examples(config: DataConfig, model: ModelConfig) -> dict[str, lis
     ]
     picked = [windows[i] for i in np.unique(np.linspace(0, len(windows) - 1, config.valid_windows).astype(int))]
     return {
-        task: [window_example(recordings, model, task, key, start, config.frames) for key, start in picked]
-        for task in sorted(name for name, mix in config.mix.items() if mix.weight > 0)
+        task: [
+            window_example(recordings, model, task, key, start, config.frames, text=mix.text_mask < 1)
+            for key, start in picked
+        ]
+        for task, mix in sorted(config.mix.items())
+        if mix.weight > 0
     }
 
 
