@@ -362,8 +362,9 @@ def delayed_example(model: ModelConfig, task: str, grid: np.ndarray) -> dict[str
 
 
 def validation_examples(config: DataConfig, model: ModelConfig) -> dict[str, list[dict[str, np.ndarray]]]:
-    """For each task trained, ``valid_windows`` windows spread evenly over the validation set; nothing is masked, but the
-    text of a task that is never shown any.
+    """For each task trained, ``valid_windows`` windows spread evenly over the validation set, nothing masked.
+
+    Only the text of a task that is never shown any is left out here too.
     """
     recordings = Recordings(config.valid, model.layout)
     windows = [
