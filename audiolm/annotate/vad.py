@@ -14,7 +14,9 @@ from audiolm.annotate.wheels import wheel_file
 
 
 class VoiceActivity(Protocol):
-    """A voice activity detector."""
+    """A voice activity detector; ``name`` is for the record."""
+
+    name: str
 
     def __call__(self, wav: np.ndarray, fs: int) -> list[Region]:
         """Regions of speech in ``wav``, float32 [samples]: disjoint, in order, in seconds."""

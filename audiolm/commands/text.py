@@ -126,15 +126,11 @@ def read_words(data: "DataDir", path: Path) -> "tuple[dict[str, list[Word]], dic
 
 
 def turns(own: "list[Word]", others: "list[Word]") -> "tuple[list[Word], dict[int, int]]":
-    """All words in order of time, and the mark before the first word of each turn: word's index -> BOS or EOS."""
-    from audiolm.text.tokenizer import BOS, EOS
+    """All words in order of time, and where their turns begin (:func:`audiolm.streams.text.turn_marks`)."""
+    from audiolm.streams.text import turn_marks
 
     said = sorted([(word, True) for word in own] + [(word, False) for word in others], key=lambda pair: pair[0].start)
-    is_own = [of_own for _, of_own in said]
-    marks = {
-        n: BOS if now else EOS for n, (now, was) in enumerate(zip(is_own, [None, *is_own], strict=False)) if now != was
-    }
-    return [word for word, _ in said], marks
+    return [word for word, _ in said], turn_marks([is_own for _, is_own in said])
 
 
 def overlap(words: "list[Word]") -> float:

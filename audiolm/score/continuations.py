@@ -18,8 +18,9 @@ from audiolm.lm.load import TextLM
 from audiolm.score.intelligibility import Judge
 from audiolm.score.record import Score, bootstrap_ci
 from audiolm.score.text_lm import document_losses
+from audiolm.streams.text import turn_marks
 from audiolm.text.normalize import normalize
-from audiolm.text.tokenizer import BOS, EOS
+from audiolm.text.tokenizer import BOS
 
 PAUSE = 0.5  # seconds; a shorter one does not end a turn
 NLL = (
@@ -65,7 +66,7 @@ def score(
         "count": len(items),
         "prompt": prompt,
         "seconds": seconds,
-        "vad": getattr(vad, "name", "given"),
+        "vad": vad.name,
         "lm": lm_name,
     }
     scores = []
@@ -144,11 +145,10 @@ def likelihoods(lm: TextLM, conversations: Sequence[Sequence[Turn]]) -> tuple[li
 def _tokens(lm: TextLM, turns: Sequence[Turn]) -> Iterator[int]:
     """As the text LM reads them: BOS and EOS at changes of speaker where it was trained so, else one document."""
     yield lm.backbone.text_head.out_features if lm.dialogues else BOS
-    speaker = None
-    for _, channel, text in turns:
-        if lm.dialogues and channel != speaker:
-            yield EOS if channel else BOS
-            speaker = channel
+    marks = turn_marks([channel == 0 for _, channel, _ in turns]) if lm.dialogues else {}
+    for number, (_, _, text) in enumerate(turns):
+        if number in marks:
+            yield marks[number]
         for word in text.split():
             yield from lm.tokenizer.encode_word(word)
 

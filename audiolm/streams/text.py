@@ -176,6 +176,17 @@ def read_text(tokens: np.ndarray, word_initial: np.ndarray) -> list[PlacedWord]:
     return [PlacedWord(int(frame), word.tolist()) for frame, word in zip(frames, words, strict=False)]
 
 
+def turn_marks(is_main: Sequence[bool] | np.ndarray) -> dict[int, int]:
+    """The mark before the first word of each turn, by the word's index: BOS where the main speaker begins, else EOS.
+
+    >>> turn_marks([True, True, False]) == {0: BOS, 2: EOS}
+    True
+    """
+    is_main = np.asarray(is_main, dtype=bool)
+    changes = np.flatnonzero(np.diff(is_main, prepend=~is_main[:1]))
+    return {int(index): BOS if is_main[index] else EOS for index in changes}
+
+
 def has_turns(text: np.ndarray) -> bool:
     """Whether BOS and EOS stand at the turns of a stream [T], which then holds all speakers' words."""
     return bool(((text == BOS) | (text == EOS)).any())
@@ -218,5 +229,5 @@ def dialogue_text(main: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
     is_main = np.repeat([True] + [False] * len(others), [len(f) for f in frames])
     order = np.argsort(np.concatenate(frames), kind="stable")
     tokens, is_main = tokens[order], is_main[order]
-    changes = np.flatnonzero(np.diff(is_main, prepend=~is_main[:1]))
-    return np.insert(tokens, changes, np.where(is_main[changes], BOS, EOS))
+    marks = turn_marks(is_main)
+    return np.insert(tokens, np.fromiter(marks, np.int64), np.fromiter(marks.values(), np.int64))
