@@ -7,6 +7,7 @@ stream and their times) and meta.jsonl (one line an item: where it comes from an
   unconditional  conversations from nothing
   asr            every recording transcribed: audio given, text greedy
   tts            utterances of the sets' text spoken; with --user given, whole recordings against their other speaker
+  turns          the first turns of the sets' conversations spoken by both speakers (after audiolm text --turns)
 """
 
 import argparse
@@ -15,9 +16,10 @@ from pathlib import Path
 from audiolm.commands.parts import add_guard_options, check_numbers, repetition_guard
 from audiolm.errors import AudiolmError
 
-MODES = ("continue", "unconditional", "asr", "tts")
+MODES = ("continue", "unconditional", "asr", "tts", "turns")
 LEAST = {  # of options that are numbers
-    "num_continue": 0, "num_unconditional": 0, "num_asr": 0, "num_tts": 0, "prompt": 0, "seconds": 0.1, "min_words": 1,
+    "num_continue": 0, "num_unconditional": 0, "num_asr": 0, "num_tts": 0, "num_turns": 0,
+    "turns": 1, "prompt": 0, "seconds": 0.1, "min_words": 1,
     "temperature": 0, "text_temperature": 0, "tts_temperature": 0, "tts_text_temperature": 0,
     "tts_acoustic_temperature": 0, "guidance": 0, "top_k": 0, "pad_share": 0, "max_pause": 0, "batch": 1,
     "repetition_window": 0, "repetition_share": 0, "max_silence": 0,
@@ -31,11 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lm", type=Path, required=True, help="experiment directory of the audio LM")
     parser.add_argument("--codec", type=Path, required=True, help="experiment directory of the codec")
     parser.add_argument("--tokenizer", type=Path, required=True, help="folder of the text tokenizer")
-    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES), help="what to do")
+    parser.add_argument(
+        "--modes", nargs="+", choices=MODES, help="what to do (default: all, turns where the text streams hold them)"
+    )
     parser.add_argument("--num_continue", type=int, default=8, help="conversations to continue; 0 = all")
     parser.add_argument("--num_unconditional", type=int, default=4, help="conversations from nothing")
     parser.add_argument("--num_asr", type=int, default=0, help="recordings to transcribe; 0 = all")
     parser.add_argument("--num_tts", type=int, default=200, help="utterances (or recordings) to speak; 0 = all")
+    parser.add_argument("--num_turns", type=int, default=0, help="conversations to speak in turns; 0 = all")
+    parser.add_argument("--turns", type=int, default=6, help="turns of each of them")
     parser.add_argument("--prompt", type=float, default=3.0, help="seconds of a conversation that are given")
     parser.add_argument("--seconds", type=float, default=15.0, help="length of conversations, the prompt included")
     parser.add_argument("--min_words", type=int, default=3, help="speak utterances of at least so many words")
@@ -60,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tts_levels",
         type=int,
-        help="tts: decode this many levels of codes, from the first on; the last ones, where the model predicts them "
-        "badly, are noise (default: all)",
+        help="tts and turns: decode this many levels of codes, from the first on; the last ones, where the model "
+        "predicts them badly, are noise (default: all)",
     )
     parser.add_argument("--max_pause", type=float, default=2.0, help="tts: longest pause before a word in seconds")
     add_guard_options(parser)
@@ -125,12 +131,13 @@ def run(args: argparse.Namespace) -> None:
             if user
             else requests.say(args.num_tts, args.min_words, say, pacing)
         ),
+        "turns": lambda: requests.say_turns(args.num_turns, args.turns, say, pacing),
     }
-    for mode in args.modes:
+    for mode in args.modes or [mode for mode in MODES if mode != "turns" or requests.two_voices]:
         start = time.perf_counter()
         items = modes[mode]()
         directory = args.lm / "generate" / mode
-        levels = heard if mode == "tts" else None
+        levels = heard if mode in ("tts", "turns") else None
         Writer(directory, requests.layout, codec, tokenizer, requests.word_initial, levels).write(items)
         seconds = sum(item.grid.shape[1] for item in items) / rate
         print(
@@ -140,7 +147,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     check_numbers(args, LEAST)
-    if "continue" in args.modes and args.prompt >= args.seconds:
+    if "continue" in (args.modes or MODES) and args.prompt >= args.seconds:
         raise AudiolmError(
             f"--prompt {args.prompt:g}: expected less than --seconds {args.seconds:g}, which it is part of"
         )

@@ -8,7 +8,7 @@ Metrics:
   abx         phone ABX of the codec's first level and of all, beside log-mel and the teacher; only where it is named
   lm          loss of each stream against its unigram; perplexity of all codes
   asr         word errors and word times of streaming recognition
-  tts         word errors of generated speech
+  tts         word errors of generated speech, and of both speakers' channels where their turns were spoken
   continuations
               what is heard in continued dialogues: its likelihood by a text LM, its length; only where it is named
   textlm      perplexity of a text LM on documents, by token, word and byte, and continuations to read; only where it is

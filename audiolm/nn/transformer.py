@@ -98,6 +98,8 @@ class Transformer(nn.Module):
     equals ``transformer(whole)`` up to rounding, for any chunking into at most ``chunk`` frames.
     """
 
+    cache_dtype: torch.dtype | None = None  # of keys and values that are kept; None: as the norms' weights
+
     def __init__(self, config: TransformerConfig):
         super().__init__()
         self.config = config
@@ -117,15 +119,12 @@ class Transformer(nn.Module):
             cache.position += x.shape[1]
         return x
 
-    def make_cache(
-        self, batch: int, chunk: int = 1, frames: int | None = None, dtype: torch.dtype = torch.float32
-    ) -> "TransformerCache":
+    def make_cache(self, batch: int, chunk: int = 1, frames: int | None = None) -> "TransformerCache":
         """Ring buffers of fixed size for streaming ``batch`` sequences in chunks of at most ``chunk`` frames.
 
         Args:
             frames: the longest sequence, where it is known: no more is kept than that. Needed where the config sets no
                 ``context``; there, frames beyond it see the last ``frames`` only.
-            dtype: of the stored keys and values.
 
         Raises:
             AudiolmError: the transformer is not causal, or has no context and ``frames`` is not given.
@@ -135,11 +134,11 @@ class Transformer(nn.Module):
         window = min((length for length in (self.config.context, frames) if length is not None), default=None)
         if window is None:
             raise AudiolmError("a transformer without context needs the longest sequence to stream; set its context")
-        head_dim = self.config.dim // self.config.heads
-        shape = (batch, self.config.kv_heads or self.config.heads, window + chunk - 1, head_dim)
-        device = self.layers[0].norm1.weight.device
+        head_dim, kv_heads = self.config.dim // self.config.heads, self.config.kv_heads or self.config.heads
+        weight = self.layers[0].norm1.weight
+        device, dtype = weight.device, self.cache_dtype or weight.dtype
         rings = [
-            Ring(*(torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))) for _ in range(self.config.layers)
+            Ring.make(batch, kv_heads, window + chunk - 1, head_dim, dtype, device) for _ in range(self.config.layers)
         ]
         return TransformerCache(rings, torch.zeros(batch, dtype=torch.int64, device=device), window, chunk)
 
@@ -167,7 +166,7 @@ class Transformer(nn.Module):
         # Index j holds the last position p ≤ newest with p ≡ j (mod capacity); negative = never written.
         newest = queries[:, -1:]
         on_cpu = x.device.type == "cpu"  # elsewhere all is one size, for graphs, and nothing waits for a number
-        written = min(capacity, int(newest.max()) + 1) if on_cpu else capacity
+        written = cache.rings[0].looked_at(min(capacity, int(newest.max()) + 1)) if on_cpu else capacity
         keys = newest - (newest - torch.arange(written, device=x.device)) % capacity  # [B, written]
         distance = queries[:, :, None] - keys[:, None]  # [B, T, written]
         mask = ((distance >= 0) & (distance < cache.window) & (keys >= 0)[:, None])[:, None]
@@ -194,7 +193,7 @@ class TransformerCache:
 
     @property
     def capacity(self) -> int:
-        return self.rings[0].keys.shape[2]
+        return self.rings[0].capacity
 
     def reset(self, slots: Sequence[int] | Tensor | None = None) -> None:
         """Begin new sequences in ``slots`` (indices; None = all). What their rings hold is never seen again."""

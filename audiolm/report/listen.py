@@ -14,7 +14,8 @@ from audiolm.data.tokens import TokenReader
 from audiolm.report.picture import audio_uri, envelope_path, mel_uri
 
 WAVE_WIDTH, WAVE_HEIGHT = 600, 64
-CLIPS = {"resynthesis": 3, "continue": 6, "unconditional": 3, "tts": 9, "asr": 12}  # how many of each are shown
+# How many of each are shown.
+CLIPS = {"resynthesis": 3, "continue": 6, "unconditional": 3, "turns": 6, "tts": 9, "asr": 12}
 MOST_SECONDS = 30.0
 
 
@@ -97,14 +98,14 @@ def read_items(folder: Path) -> tuple[DataDir, list[dict]]:
 
 
 def conversations(folder: Path) -> str:
-    """Continued or free conversations, one channel a speaker, with the main speaker's words."""
+    """Continued, free or spoken conversations, one channel a speaker, with the words of the text stream."""
     data, items = read_items(folder)
     figures = []
     for item in _spread(items, CLIPS[folder.name]):
         wav, fs = audio.read_channels(data.wav_path(item["id"]), duration=_at_most(data, item["id"]))
         prompt = item.get("prompt", 0.0)
         words = " ".join(f"<s>{escape(w)}</s>" if start < prompt else escape(w) for start, w in item["words"])
-        source = f"after {prompt:g} s of {escape(item['source'])}: " if "source" in item else ""
+        source = f"after {prompt:g} s of {escape(item['source'])}: " if prompt else ""
         figures.append(clip(wav, fs, f"<small>{source}</small>{words or '<small>(no words)</small>'}", shaded=prompt))
     return f'<div class="clips">{"".join(figures)}</div>'
 

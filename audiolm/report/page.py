@@ -172,6 +172,11 @@ class Report:
             ),
             "unconditional": ("Conversations from nothing", "No prompt at all.", listen.conversations),
             "tts": ("Speech from text", "The model given words speaks them, in a voice of its own.", listen.speech),
+            "turns": (
+                "Two speakers' turns",
+                "The model given both speakers' words speaks them, each in a voice and on a channel of its own.",
+                listen.conversations,
+            ),
             "asr": (
                 "Speech to text",
                 "What the model wrote while it listened. <del>Struck</del>: said but not heard so; "
@@ -187,7 +192,7 @@ class Report:
                 model = folder.parents[1].name
                 named = f"{name} ({model})" if len(folders) > 1 else name
                 sections.append((f"{mode}-{model}", named, lead, make(folder)))
-            if not folders:
+            if not folders and mode != "turns":  # which takes text streams of both speakers
                 self.missing.append(f"exp/*/generate/{mode}")
         return sections
 

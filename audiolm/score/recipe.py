@@ -15,6 +15,7 @@ from audiolm.score import (
     pad_share,
     signal_quality,
     speech_models,
+    spoken_turns,
     streaming_asr,
     word_times,
 )
@@ -158,6 +159,9 @@ class Recipe:
         scores = intelligibility.score_speech(
             self.judges, self.lm_dir / "generate" / "tts", self.original, self.fs, self.name
         )
+        turns = self.lm_dir / "generate" / "turns"
+        if turns.exists():
+            scores += spoken_turns.score(self.judges, turns, self.fs, self.name)
         return self._write(self.lm_dir, scores)
 
     def continuations(self, text_lm: Path) -> int:

@@ -64,6 +64,7 @@ LAYOUT: dict[str, tuple[tuple[str, str], ...]] = {
         ("asr_word_start_p95", "streaming ASR, word starts, 95th percentile of the error"),
         ("asr_*", "streaming ASR, {}"),
         ("wer_tts*", "streaming TTS, word error rate{}"),
+        ("wer_turns*", "streaming TTS of two speakers, word error rate by channel{}"),
         ("tts_*", "streaming TTS, {}"),
         ("transcript_nll*", "continuations, negative log likelihood of what is heard{}"),
         ("transcript_length*", "continuations, length of what is heard{}"),

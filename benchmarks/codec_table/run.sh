@@ -13,6 +13,7 @@ dir=work/codec_table   # of data.sh; everything is written here
 pairs="mimi,no_distillation mimi,no_split no_split,no_split+no_distillation" # whose differences are told, of the codecs
 codecs="mimi no_distillation no_split no_split+no_distillation encodec soundstream dac" # +: both changes
 parallel=1             # codecs trained at a time
+init=                  # a codec of the table that the trainings start from; empty: from random weights
 steps=3000             # of every training
 seed=0                 # of every training
 stage=train            # train, score or table: begin there
@@ -38,7 +39,8 @@ changes() { # NAME -> --config options
 }
 
 train() { # NAME
-  local teacher=() work=$dir/$1 configs
+  local teacher=() start=() work=$dir/$1 configs
+  if [[ -n $init ]]; then start=(--init "$dir/$init/exp/codec"); fi
   configs=$(changes "$1")
   mkdir -p "$work/dump" "$work/log"
   for set in train dev test; do
@@ -51,7 +53,7 @@ train() { # NAME
   fi
   # shellcheck disable=SC2086 # the configs are words
   audiolm train $configs --exp "$work/exp/codec" --train_dir "$dir/dump/train/audio" \
-    --valid_dir "$dir/dump/dev/audio" --trainer.max_steps "$steps" --trainer.seed "$seed" "${teacher[@]}" \
+    --valid_dir "$dir/dump/dev/audio" --trainer.max_steps "$steps" --trainer.seed "$seed" "${teacher[@]}" "${start[@]}" \
     >"$work/log/train.log" 2>&1 ||
     { tail -n 3 "$work/log/train.log" >&2; echo "run.sh: error: training $1 failed, see $work/log/train.log" >&2; exit 1; }
 }
@@ -74,7 +76,7 @@ if runs train; then
       --train_data "$dir/dump/train/audio" --valid_data "$dir/dump/dev/audio"
   fi
   export -f train changes
-  export dir here models steps seed
+  export dir here models init steps seed
   # shellcheck disable=SC2086 # names are words
   printf '%s\n' $codecs | xargs -P "$parallel" -I{} bash -euo pipefail -c 'train {}'
 fi

@@ -193,7 +193,7 @@ class Audiolm(LM):
             "tokens": self.torch.from_numpy(np.ascontiguousarray(delayed))[None].to(self.device),
             "task": ones.new_zeros(1, dtype=self.torch.int64),
             "text_weight": ones.new_ones(1, dtype=self.torch.float32),
-            "hidden": ~ones,
+            "hidden": ~ones[:, None].expand(-1, self.layout.speakers, -1),
             "depth_frames": ones,
         }
         with self.autocast(precision):

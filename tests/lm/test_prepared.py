@@ -7,10 +7,11 @@ from torch import nn
 
 from audiolm.errors import AudiolmError
 from audiolm.lm.depth import DepthConfig
-from audiolm.lm.prepared import PackedLevels
+from audiolm.lm.prepared import FewRowsNorm, PackedLevels
 from audiolm.lm.sampling import Sampling
 from audiolm.models.moshi.generate import complete
 from audiolm.models.moshi.model import MoshiModel
+from audiolm.nn.norms import RMSNorm
 from audiolm.nn.packed import PackedLinear
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.streams.grid import ABSENT, TO_GENERATE
@@ -55,7 +56,7 @@ def test_every_shape(shape):
     plain = model(text_hold=False, **SHAPES[shape])
     torch.manual_seed(0)
     grid = torch.randint(0, 8, (2, 1 + 2 * LEVELS, 5))
-    torch.testing.assert_close(logits(plain.prepare(), grid), logits(plain, grid), atol=1e-5, rtol=0)
+    torch.testing.assert_close(logits(plain.prepare(), grid), logits(plain, grid), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("precision", ERRORS)
@@ -64,11 +65,24 @@ def test_logits_in_every_precision(precision):
     prepared = plain.prepare(precision)
     assert isinstance(prepared.depth.layers[0].in_proj, PackedLevels)
     assert isinstance(prepared.backbone.transformer.layers[0].attention.in_proj, PackedLinear)
+    kept = prepared.backbone.transformer.make_cache(1).rings[0].keys.dtype
+    assert kept == (torch.bfloat16 if precision in ("bf16", "int8") else torch.float32)
+    assert plain.backbone.transformer.make_cache(1).rings[0].keys.dtype == torch.float32
     torch.manual_seed(0)
     grid = torch.randint(0, 8, (2, 1 + 2 * LEVELS, 31))  # far beyond the context of 12
     expected = logits(plain, grid)
     error = (logits(prepared, grid) - expected).abs().max() / expected.std()
     assert error <= ERRORS[precision]
+
+
+@torch.no_grad()
+def test_norms_of_few_rows():
+    torch.manual_seed(0)
+    norm = RMSNorm(48, eps=1e-3)
+    norm.weight.uniform_(0.5, 2.0)
+    x = torch.randn(5, 3, 48) * torch.tensor([1.0, 0.0, 1e-3, 1e6, -30.0])[:, None, None]
+    torch.testing.assert_close(FewRowsNorm(norm)(x), norm(x))
+    torch.testing.assert_close(FewRowsNorm(norm)(x.bfloat16()), norm(x.bfloat16()))
 
 
 @pytest.mark.parametrize("task", ["dialogue", "tts"])

@@ -122,8 +122,8 @@ def test_masks_have_their_shares(dump):
         for i in range(300)
     ]
     two = [e for e in masked if (e["tokens"][LAYOUT.main, 1] >= 0).all()]
-    assert abs(np.mean([e["hidden"].mean() for e in masked]) - 0.25) < 0.03
-    assert not any(e["hidden"][0] for e in masked)
+    assert abs(np.mean([e["hidden"][0].mean() for e in masked]) - 0.25) < 0.03
+    assert not any(e["hidden"][:, 0].any() or e["hidden"][1].any() for e in masked)
     assert 0.5 < np.mean([(e["tokens"][LAYOUT.user] == ABSENT).all() for e in two]) < 0.8
     assert {int(e["depth_frames"].sum()) for e in masked} == {15}
 
@@ -241,3 +241,18 @@ def test_same_window_for_every_task_differs_by_delay_only(dump):
         delayed, valid = delay(recordings.grid("d1-A", 5, 25), MODEL.delays(task))
         assert (tokens[:, 1:] == delayed[:, :20])[valid[:, :20]].all()
     assert torch.is_tensor(torch.from_numpy(tokens))
+
+
+def test_of_both_speakers_words_both_inputs_are_hidden_and_only_common_pauses_are_cut(dump):
+    with TokenWriter(dump / "train" / "text", "text", 1, Meta(RATE, (TEXT,), "tokenizer")) as writer:
+        text = np.full(60, PAD)
+        text[5:9], text[40:42], text[50:52] = [BOS, 7, EOS, 8], [BOS, 9], [EOS, 10]
+        for key in ("d1-A", "d1-B"):
+            writer.write(key, text[:, None])
+    both = windows(dump, own_input_mask=0.5, pause=2)
+    examples = [both(Key(0, i)) for i in range(60)]
+    turns = [e for e in examples if np.isin(e["tokens"][0], (BOS, EOS)).any()]
+    assert turns and all((e["hidden"][0] == e["hidden"][1]).all() and e["hidden"][1].any() for e in turns)
+    texts = [e["tokens"][0].tolist() for e in turns]
+    gaps = [text.index(9) - text.index(8) for text in texts if 8 in text and 9 in text]
+    assert gaps and max(gaps) < 41 - 8  # 33 frames apart in the recording

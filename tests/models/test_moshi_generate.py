@@ -53,9 +53,9 @@ def code_logits(model, grid: np.ndarray, task: str) -> torch.Tensor:
 
 @pytest.mark.parametrize("task", ["dialogue", "asr", "tts"])
 @pytest.mark.parametrize("given", ["nothing", "prompt", "audio", "text"])
-@pytest.mark.parametrize("text_hold", [True, False])
-def test_greedy_streaming_equals_teacher_forcing(task, given, text_hold):
-    model = make_model(text_hold=text_hold)
+@pytest.mark.parametrize("hold", [dict(text_hold=True), dict(text_hold=False), dict(turn_hold=True)], ids=str)
+def test_greedy_streaming_equals_teacher_forcing(task, given, hold):
+    model = make_model(**hold)
     known = random_grid(3)
     grid = np.full_like(known, TO_GENERATE)
     if given == "prompt":

@@ -75,7 +75,8 @@ def naive_loss(system: MoshiSystem, batch: dict[str, torch.Tensor]) -> float:
     ):
         for t in range(1, tokens.shape[1]):
             prefix = tokens[:, :t].clone()
-            prefix[1 : 1 + LEVELS, hidden[:t]] = -1
+            for speaker in range(len(hidden)):
+                prefix[1 + speaker * LEVELS :][:LEVELS, hidden[speaker, :t]] = -1
             state = model(prefix[None], task[None])[0, -1]
             target = int(tokens[0, t])
             if 0 <= target < TEXT:

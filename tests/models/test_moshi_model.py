@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from audiolm.errors import AudiolmError
 from audiolm.models.moshi.hold import MAX_AGE, HoldState, held_words
 from audiolm.nn.transformer import TransformerConfig
+from audiolm.text.tokenizer import BOS, EOS
 from tests.models.conftest import make_model
 
 
@@ -18,6 +20,10 @@ def test_held_words_by_hand():
     assert earlier[:, 0].tolist() == [-1, -1, 20, 20, 7, 8, 8, 8, 8]
     assert earlier[:, 1].tolist() == [-1, -1, 0, 1, 0, 0, 1, 2, 3]
     assert earlier[:, 2].tolist() == [2, 1, 2, 1, 1, -1, -1, 2, 1]  # the first word is told before its turn
+    assert (earlier[:, 3] == -1).all()  # no turns are marked
+    turns = torch.tensor([[20, 3, 1, 7, 3, 0, 2, 8, 3, 1]])
+    assert held_words(turns, torch.tensor([0]))[0, :, 3].tolist() == [-1, -1, 0, 0, 0, 0, 1, 1, 1, 0]
+    assert held_words(turns, torch.tensor([3]))[0, :, 3].tolist() == [-1, -1, -1, -1, -1, 0, 0, 0, 0, 1]
     long = torch.full((1, 30), 3)
     long[0, 0] = 5
     assert held_words(long, torch.tensor([0]))[0, :, 1].max() == MAX_AGE
@@ -52,6 +58,21 @@ def test_the_word_held_is_that_of_the_audio_frame_to_predict():
     assert [model.config.hold_lag(name) for name in ("asr", "dialogue", "tts")] == [0, 0, 3]
     differs = (model(tokens, task) - model(other, task)).abs().amax(dim=(0, 2)) > 1e-6
     assert differs.nonzero().flatten().tolist() == list(range(3, 12))  # inputs 3 to 5 know that it comes
+
+
+@torch.no_grad()
+def test_the_turn_is_held_where_it_is_asked_for():
+    shape = TransformerConfig(16, 1, 2, ffn_dim=24, context=1)
+    tokens = torch.zeros(1, 7, 12, dtype=torch.int64)
+    tokens[:, 0, 1], other = BOS, tokens.clone()
+    other[:, 0, 1] = EOS
+    for hold, told in ((False, [1]), (True, [1, *range(4, 12)])):  # 3 frames later it is the turn of the audio
+        model = make_model(temporal=shape, turn_hold=hold)
+        task = torch.tensor([model.config.task_index("tts")])
+        differs = (model(tokens, task) - model(other, task)).abs().amax(dim=(0, 2)) > 1e-6
+        assert differs.nonzero().flatten().tolist() == told
+    with pytest.raises(AudiolmError, match="turn_hold: true, but text_hold is false"):
+        make_model(text_hold=False, turn_hold=True)
 
 
 @torch.no_grad()

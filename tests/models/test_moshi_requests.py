@@ -10,6 +10,7 @@ import yaml
 
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
+from audiolm.data.tables import Segment
 from audiolm.data.tokens import TokenReader, TokenWriter
 from audiolm.errors import AudiolmError
 from audiolm.lm.sampling import Sampling
@@ -137,6 +138,7 @@ def test_of_streams_with_turns_words_are_said_with_their_marks(requests):
                     text[first - 1], text[last - 1] = BOS, EOS
                     writer.write(reco, text[:, None])
             recordings.text = TokenReader(recordings.text.directory, "text")
+            del recordings.turns  # what it was
         said = requests.say(1, 2, DRAWING, SpeakConfig(max_pause=3)) + requests.reply(
             1, DRAWING, SpeakConfig(max_pause=3)
         )
@@ -148,6 +150,30 @@ def test_of_streams_with_turns_words_are_said_with_their_marks(requests):
         [BOS],
         [BOS, EOS],
     )  # what it had time for
+
+
+def test_turns_are_said_by_both_speakers(requests, tmp_path):
+    data = requests.sets[0][1]
+    data.segments = {
+        "d1-A-1": Segment("d1-A", 1.0, 1.5), "d1-A-2": Segment("d1-A", 3.0, 3.5), "d1-A-3": Segment("d1-A", 3.6, 4.0),
+        "d1-B-1": Segment("d1-B", 0.2, 0.5), "d1-B-2": Segment("d1-B", 2.0, 2.5),
+    }  # fmt: skip
+    data.text = {"d1-A-1": "ab cd", "d1-A-2": "e", "d1-A-3": "f", "d1-B-1": "a", "d1-B-2": "ba c"}
+    [item] = requests.say_turns(0, 4, DRAWING, SpeakConfig(max_pause=3))
+    assert (item.file, item.recos) == ("d1-turns", ["d1-turns-A", "d1-turns-B"])
+    assert item.meta["texts"] == {"d1-turns-A": "a ba c", "d1-turns-B": "ab cd e f"}  # who begins is the main speaker
+    assert (item.grid[1:] >= 0).all()
+    marks = [int(token) for token in item.grid[0] if token in (BOS, EOS)]
+    assert marks == [BOS, EOS, BOS, EOS]
+    Writer(tmp_path / "out", requests.layout, Tones(), Letters(), requests.word_initial).write([item])
+    written = DataDir.read(tmp_path / "out")
+    assert written.text == item.meta["texts"]
+    assert {word.channel for word in written.words()["d1-turns-B"]} == {"B"}
+    [short] = requests.say_turns(0, 2, DRAWING, SpeakConfig(max_pause=3))
+    assert short.meta["texts"] == {"d1-turns-A": "a", "d1-turns-B": "ab cd"}
+    data.text = {"d1-A-1": "ab"}
+    with pytest.raises(AudiolmError, match="no two speakers of one file with transcripts"):
+        requests.say_turns(0, 4, DRAWING, SpeakConfig())
 
 
 def test_what_is_written(tmp_path):

@@ -6,11 +6,10 @@ from audiolm.codec.load import load_codec
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.tokens import Meta, TokenWriter
-from audiolm.errors import AudiolmError
 from audiolm.score import codebooks, idempotence, pad_share, signal_quality, speech_models
 from audiolm.score.lm_loss import unigram_loss
 from audiolm.score.signal_quality import measure, mel_distance, pesq, si_sdr, stoi, visqol
-from audiolm.text.tokenizer import EPAD, PAD
+from audiolm.text.tokenizer import BOS, EOS, EPAD, PAD
 from audiolm.train.checkpoint import checksum
 from tests.codec.tiny_codecs import write_experiment
 
@@ -37,9 +36,9 @@ def test_pad_share_by_hand(tmp_path):
     assert score.value == pytest.approx(100 * 6 / 8)
     assert score.details == {"epad": 1, "pieces": 2, "frames": 8}
     with TokenWriter(tmp_path / "text", "text", meta=Meta(12.5, (8,), "f" * 16)) as writer:
-        writer.write("a", np.array([[1]]))  # BOS
-    with pytest.raises(AudiolmError, match="'a' has 1 frames, but 0 PAD"):
-        pad_share.score(tmp_path, "test")
+        writer.write("a", np.array([[BOS], [4], [EOS], [PAD]]))  # of two speakers
+    [score] = pad_share.score(tmp_path, "test")
+    assert (score.value, score.details["pieces"]) == (25, 3)
 
 
 def test_unigram_loss_leaves_out_what_is_no_token():

@@ -1,6 +1,7 @@
 """Training windows from token archives: task drawn, speakers told apart, streams delayed, parts masked."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,7 @@ from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.streams.delays import delay
 from audiolm.streams.grid import ABSENT, GridLayout, build_grid
 from audiolm.streams.pauses import shorten_pauses, sounding
-from audiolm.streams.text import NUM_SPECIAL, own_turns
+from audiolm.streams.text import NUM_SPECIAL, has_turns, own_turns
 from audiolm.train.randomness import Key
 from audiolm.train.system import Examples
 
@@ -34,13 +35,14 @@ class MixConfig:
             nothing (Moshi's pretraining: 0.6).
         user_mask: share of them without the user's streams.
         own_input_mask: share of frames whose codes of the main speaker are hidden from the input, and still predicted
-            (not in the paper: it makes a small TTS model look at its text instead of going on from its own sound).
+            (not in the paper: it makes a small TTS model look at its text instead of going on from its own sound); of
+            both speakers, where the text holds both speakers' words.
         depth_fraction: share of frames on which the depth transformer is trained (1 in the paper). It is most of the
             cost of small models, and where codes are given, as in recognition, little depends on it.
         depth_speech: how many times likelier those are to be frames of the main speaker's words than others (1 in the
             paper). In a dialogue a speaker is silent most of the time, and silence is soon learnt.
         pause: in sequences without the user, longer pauses of the main speaker are cut to so many frames (not in the
-            paper); 0 = none are.
+            paper), and where the text holds both speakers' words, longer ones of both; 0 = none are.
     """
 
     weight: float = 1.0
@@ -181,6 +183,11 @@ class Recordings:
         self.keys = self.codes.keys()
         self.users = DataDir.read(directory / "audio").partners(self.keys) if layout.speakers == 2 else {}
 
+    @cached_property
+    def turns(self) -> bool:
+        """Whether any text holds both speakers' words (``audiolm text --turns``)."""
+        return any(has_turns(self.text.read(key)[:, 0]) for key in self.text.keys())
+
     def claim(self, model: MoshiModel) -> None:
         """Mark the model as one of these tokens, or check that it is (:class:`audiolm.lm.stamp.Stamp`)."""
         model.codec.claim(self.codes.meta.source, "codec")
@@ -296,15 +303,16 @@ class Windows(Examples):
         return self._clip(name, start + int(np.argmin(inside[before:])))
 
     def __call__(self, key: Key) -> dict[str, np.ndarray]:
-        """:func:`window_example`'s tokens and task; ``text_weight``; and bool [frames]: ``hidden``, input frames whose
-        codes of the main speaker are not shown, and ``depth_frames``, those on which the depth transformer is trained.
+        """:func:`window_example`'s tokens and task; ``text_weight``; ``hidden``, bool [speakers, frames]: input frames
+        where a speaker's codes are not shown; ``depth_frames``, bool [frames]: those that train the depth transformer.
         """
         name, start = self.windows[key.item(len(self.windows))]
         task = self.tasks[int(np.searchsorted(self.shares, key.rng("task").random(), side="right"))]
         mix, frames = self.config.mix[task], self.config.frames
         masks = key.rng("masks").random(2)
         text, user = masks[0] >= mix.text_mask, masks[1] >= mix.user_mask
-        span, pause = (self.SPAN, mix.pause) if mix.pause and not user else (1, 0)
+        cut = mix.pause and (not user or self.recordings.turns)
+        span, pause = (self.SPAN, mix.pause) if cut else (1, 0)
         moved = self._clip(name, start + int(key.rng("crop").integers(-frames // 2, frames // 2 + 1)), span)
         moved = self._between_words(name, moved)
         if self._frequent(name, moved, span):
@@ -313,6 +321,7 @@ class Windows(Examples):
         if pause:
             grid = shorten_pauses(grid, self.word, pause, self.model.text_vocab)[:, :frames]
             grid = np.pad(grid, ((0, 0), (0, frames - grid.shape[1])), constant_values=ABSENT)
+        turns = has_turns(grid[0])
         sound = np.pad(sounding(grid[0], self.word, self.model.text_vocab), (self.model.delays(task)[1], 0))[:frames]
         if not text:
             grid[0] = ABSENT
@@ -320,8 +329,9 @@ class Windows(Examples):
             most = round(mix.text_shift * self.frame_rate)
             grid[0] = shifted(grid[0], int(key.rng("text shift").integers(-most, most + 1)))
         example = delayed_example(self.model, task, grid)
-        hidden = key.rng("own input").random(frames) < mix.own_input_mask
-        hidden[0] = False  # the start token is no sound
+        hidden = np.zeros((self.model.speakers, frames), dtype=bool)
+        hidden[: 1 + turns] = key.rng("own input").random(frames) < mix.own_input_mask
+        hidden[:, 0] = False  # the start token is no sound
         # The n largest of u^(1/w) are a draw of n without replacement, weighted by w (Efraimidis and Spirakis 2006).
         races = key.rng("depth frames").random(frames) ** np.where(sound, 1 / mix.depth_speech, 1.0)
         depth_frames = races.argsort().argsort() >= frames - round(mix.depth_fraction * frames)

@@ -140,7 +140,7 @@ class MoshiStream:
         if graphs and device.type != "cuda":
             raise AudiolmError(f"graphs is true and the model on {device}: CUDA graphs need a CUDA device")
         rows = batch if guidance == 1 else 2 * batch
-        self.cache = model.backbone.transformer.make_cache(rows, frames=frames, dtype=parameter.dtype)
+        self.cache = model.backbone.transformer.make_cache(rows, frames=frames)
         longest = max(config.delays(task))
         if longest >= self.cache.window:
             raise AudiolmError(

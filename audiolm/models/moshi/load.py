@@ -63,7 +63,8 @@ def save_lm(model: MoshiModel, out: str | Path) -> None:
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     shape = plain(model.config)
-    del shape["text_hold"]  # whether the word is held is the phase's to say
+    for name in ("text_hold", "turn_hold"):  # the phase's to say
+        del shape[name]
     write_yaml(out / SHAPE, {"model": shape})
     write_yaml(out / "config.yaml", {"system": "moshi", **plain(bare_config(model.config))})
     write_yaml(out / "config.yaml", read_config([out / "config.yaml"]).complete)

@@ -12,7 +12,7 @@ from audiolm.lm.depth import CodeHeads, DepthConfig, DepthTransformer
 from audiolm.lm.embedding import StreamEmbedding
 from audiolm.lm.prepared import prepared
 from audiolm.lm.stamp import Stamp
-from audiolm.models.moshi.hold import MAX_AGE, held_words
+from audiolm.models.moshi.hold import MAX_AGE, SPEAKERS, held_words
 from audiolm.nn.packed import Precision
 from audiolm.nn.transformer import TransformerCache, TransformerConfig
 from audiolm.streams.delays import stream_delays
@@ -56,6 +56,7 @@ class ModelConfig:
             whose models have one pattern each).
         text_hold: the input also shows the word that is being said, since when, and until when, where the paper's
             shows PAD (:mod:`audiolm.models.moshi.hold`; not in the paper: spares small models to look it up).
+        turn_hold: it also shows whose turn it is, of text with both speakers' words (``audiolm text --turns``).
     """
 
     text_vocab: int
@@ -67,6 +68,7 @@ class ModelConfig:
     depth: DepthConfig | None = field(default_factory=DepthConfig)
     tasks: dict[str, TaskConfig] = field(default_factory=lambda: {"dialogue": TaskConfig()})
     text_hold: bool = False
+    turn_hold: bool = False
 
     def __post_init__(self):
         for name, task in self.tasks.items():
@@ -76,6 +78,8 @@ class ModelConfig:
                     f"tasks.{name}: delays {delays} of the levels, expected {self.levels} numbers of frames ≥ 0, one a "
                     "level of one speaker, the semantic one first"
                 )
+        if self.turn_hold and not self.text_hold:
+            raise AudiolmError("turn_hold: true, but text_hold is false: set it to true too, or both to false")
         if not self.temporal.causal:
             raise AudiolmError("temporal.causal: false, but a frame is predicted from those before it; set it to true")
         if self.depth is not None:
@@ -128,7 +132,7 @@ class MoshiModel(nn.Module):
             self.depth = DepthTransformer(config.depth, dim, config.text_vocab, levels, entries)
         lags = [config.hold_lag(name) for name in sorted(config.tasks)]
         self.register_buffer("hold_lags", torch.tensor(lags), persistent=False)
-        sizes = [config.text_vocab, 1 + MAX_AGE, 1 + max(lags)]
+        sizes = [config.text_vocab, 1 + MAX_AGE, 1 + max(lags)] + [SPEAKERS] * config.turn_hold
         self.hold_embedding = StreamEmbedding(sizes, dim) if config.text_hold else None
         self.task_embedding = StreamEmbedding([len(config.tasks)], dim) if len(config.tasks) > 1 else None
         self.codec = Stamp()
@@ -145,7 +149,7 @@ class MoshiModel(nn.Module):
         Args:
             tokens: int64 [B, streams, T], delayed frames 0 … T - 1; -1 = absent, a vocabulary's size = start.
             task: int64 [B], rows by ``config.task_index``.
-            held: int64 [B, T, 3], the word that is being said (see ``text_hold``), where the sequence began before
+            held: int64 [B, T, 4], the word that is being said (see ``text_hold``), where the sequence began before
                 this chunk; None = find it in ``tokens``.
             cache: for streaming.
 
@@ -157,7 +161,7 @@ class MoshiModel(nn.Module):
         x = self.backbone.embed_text(tokens[:, 0]) + self.audio_embedding(tokens[:, 1:].transpose(1, 2))
         if self.hold_embedding is not None:
             held = held_words(tokens[:, 0], self.hold_lags[task]) if held is None else held
-            x = x + self.hold_embedding(held)
+            x = x + self.hold_embedding(held[..., : 3 + self.config.turn_hold])
         if self.task_embedding is not None:
             x = x + self.task_embedding(task[:, None])[:, None]
         return self.backbone(x, cache)

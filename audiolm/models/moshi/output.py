@@ -110,16 +110,18 @@ class Writer:
             if path is None:
                 path = os.path.abspath(self.directory / "audio" / f"{item.file}.flac")
                 audio.write(path, waves[item.file], self.codec.sample_rate)
+            channels = dict(zip("AB", item.channels, strict=False))
             words = [
-                replace(word, file=item.file, channel=item.channels[0])
-                for word in read_words(item.grid[0], self.word_initial, self.tokenizer, rate)
+                replace(word, file=item.file, channel=channels[word.channel])
+                for word in read_words(item.grid[0], self.word_initial, self.tokenizer, rate, turns=True)
+                if word.channel in channels  # of one recording alone, the other speaker's are not its own
             ]
             for reco, channel in zip(item.recos, item.channels, strict=True):
                 data.wav[reco] = path
                 data.reco2dur[reco] = duration
                 data.reco2file_and_channel[reco] = (item.file, channel)
-            if words:
-                data.text[item.recos[0]] = " ".join(word.word for word in words)
+                if own := [word.word for word in words if word.channel == channel]:
+                    data.text[reco] = " ".join(own)
             spoken += words
             said = [[round(word.start, 3), word.word] for word in words]
             lines.append(json.dumps({"id": item.recos[0], **item.meta, "seconds": round(duration, 3), "words": said}))

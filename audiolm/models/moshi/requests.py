@@ -16,7 +16,7 @@ from audiolm.models.moshi.modes import Drawing, continue_dialogues, recognise, s
 from audiolm.models.moshi.output import Item
 from audiolm.models.moshi.speak import SpeakConfig
 from audiolm.streams.grid import ABSENT
-from audiolm.streams.text import has_turns, read_text
+from audiolm.streams.text import read_text, turn_marks
 from audiolm.text.tokenizer import BOS, EOS, Tokenizer
 
 T = TypeVar("T")
@@ -53,6 +53,11 @@ class Requests:
         if len(rates) != 1:
             raise AudiolmError(f"{dumps[0].parent}: sets of {sorted(rates)} frames a second; give sets of one codec")
         self.frame_rate = rates.pop()
+
+    @property
+    def two_voices(self) -> bool:
+        """Whether the model speaks for both, of text that holds both speakers' words."""
+        return self.sets[0][0].turns and self.model.config.predicted_levels > self.layout.levels
 
     def converse(self, count: int, prompt: float, seconds: float, drawing: Drawing) -> list[Item]:
         """Continue ``count`` recordings (0 = all that are longer) from their first ``prompt`` seconds, to ``seconds``.
@@ -107,7 +112,7 @@ class Requests:
             raise AudiolmError(f"no utterance of {min_words} words or more to speak; take a smaller --min_words")
         utts = _spread(utts, count)
         words = [[self.tokenizer.encode_word(word) for word in data.text[utt].split()] for data, utt in utts]
-        if any(has_turns(self.sets[0][0].text.read(key)[:, 0]) for key in self.sets[0][0].text.keys()):
+        if self.sets[0][0].turns:
             words = [[[BOS, *first], *more] for first, *more in words]
         meta = {"mode": "tts", "user": False, **_drawn(drawing)}
         return [
@@ -131,6 +136,34 @@ class Requests:
             for (_, key), grid in zip(sources, grids, strict=True)
         ]
 
+    def say_turns(self, count: int, turns: int, drawing: Drawing, pacing: SpeakConfig) -> list[Item]:
+        """Streaming speech of the first ``turns`` turns of ``count`` conversations (0 = all): both voices are made.
+
+        Who speaks first is the main speaker. Files get the name of their source and ``-turns``; their ``texts`` are
+        what each recording was to say.
+        """
+        found = [conversation for _, data in self.sets for conversation in _conversations(data, turns)]
+        if not found:
+            raise AudiolmError("no two speakers of one file with transcripts; leave 'turns' out of --modes")
+        found = _spread(found, count)
+        words = []
+        for _, said in found:
+            pieces = [[self.tokenizer.encode_word(word) for word in text.split()] for _, text in said]
+            is_main = np.repeat([speaker == 0 for speaker, _ in said], [len(turn) for turn in pieces])
+            marks = turn_marks(is_main)
+            flat = [word for turn in pieces for word in turn]
+            words.append([[marks[n], *word] if n in marks else word for n, word in enumerate(flat)])
+        items = []
+        for (source, said), grid in zip(found, speak(self.model, words, drawing, pacing, both=True), strict=True):
+            file = f"{source}-turns"
+            item = self._conversation(file, grid, {"mode": "turns", "source": source, **_drawn(drawing)})
+            item.meta["texts"] = {
+                reco: " ".join(text for speaker, text in said if speaker == number)
+                for number, reco in enumerate(item.recos)
+            }
+            items.append(item)
+        return items
+
     def _conversation(self, file: str, grid: np.ndarray, meta: dict) -> Item:
         """Channels: the speakers that have codes."""
         speakers = 1 if (grid[self.layout.user] == ABSENT).all() else 2
@@ -142,6 +175,24 @@ def word_initial(tokenizer: Tokenizer, text_vocab: int) -> np.ndarray:
     initial = np.zeros(text_vocab, dtype=bool)
     initial[: tokenizer.vocab_size] = [tokenizer.starts_word(i) for i in range(tokenizer.vocab_size)]
     return initial
+
+
+def _conversations(data: DataDir, turns: int) -> list[tuple[str, list[tuple[int, str]]]]:
+    """Files of two recordings, each with its first ``turns`` turns: (0 for who begins or 1, all that is said)."""
+    found = []
+    for file, recos in data.recos_of_files().items():
+        if len(recos) != 2:
+            continue
+        places = {utt: data.place(utt) for utt in data.utts if data.text.get(utt)}
+        said: list[tuple[str, str]] = []
+        for utt in sorted((utt for utt in places if places[utt].reco in recos), key=lambda utt: places[utt].start):
+            if said and said[-1][0] == places[utt].reco:
+                said[-1] = (said[-1][0], f"{said[-1][1]} {data.text[utt]}")
+            else:
+                said.append((places[utt].reco, data.text[utt]))
+        if len(said) > 1:
+            found.append((file, [(int(reco != said[0][0]), text) for reco, text in said[:turns]]))
+    return found
 
 
 def _marked_words(text: np.ndarray, word_initial: np.ndarray) -> list[list[int]]:

@@ -17,7 +17,8 @@ from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.text.tokenizer import PAD
 from audiolm.train.options import flatten
 
-FREE = ("temporal.context", "temporal.dropout", "text_vocab", "tasks", "text_hold")  # what a phase may choose anew
+# What a phase may choose anew.
+FREE = ("temporal.context", "temporal.dropout", "text_vocab", "tasks", "text_hold", "turn_hold")
 TEXT_TABLES = ("backbone.text_embedding.weight", "backbone.text_head.weight", "depth.embeddings.0.weight")
 TOKENIZER = "backbone.tokenizer.digest"
 

@@ -155,14 +155,15 @@ class MoshiSystem(System):
 
         Args:
             batch: a batch of :class:`audiolm.models.moshi.data.Windows`: ``tokens`` int64 [B, S, 1 + T], ``task`` int64
-                [B], ``text_weight`` [B], ``hidden`` and ``depth_frames`` bool [B, T]; or of text alone, ``text`` int64
-                [B, 1 + N].
+                [B], ``text_weight`` [B], ``hidden`` bool [B, speakers, T], ``depth_frames`` bool [B, T]; or of text
+                alone, ``text`` int64 [B, 1 + N].
         """
         if "text" in batch:
             return self._text_losses(batch["text"])
         tokens = batch["tokens"]
         inputs, targets = tokens[:, :, :-1].clone(), tokens[:, :, 1:]
-        inputs[:, self.config.model.layout.main].masked_fill_(batch["hidden"][:, None], ABSENT)
+        codes = inputs[:, 1:].unflatten(1, (self.config.model.speakers, self.config.model.levels))
+        codes.masked_fill_(batch["hidden"][:, :, None], ABSENT)
         states = self.model(inputs, batch["task"])  # [B, T, dim]
         text_head, scale = self.model.backbone.text_head.weight, batch["text_weight"][:, None]
         text = text_loss(states, text_head, targets[:, 0], self.config.loss, scale)

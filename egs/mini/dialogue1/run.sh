@@ -7,6 +7,7 @@
 #   ./run.sh --budget 1h            longer, with better figures (smoke: minutes, to see it run)
 #   ./run.sh --stage codec          from a stage on; --list prints them, --dry_run what they would cost
 #   ./run.sh --codec.quantizer.n_q 8 --stop_stage codes
+#   ./run.sh --text.turns --phases "conf/turns/*.yaml" --dir work/turns    speech of two speakers (audiolm say --turns)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./path.sh
