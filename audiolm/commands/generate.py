@@ -18,8 +18,8 @@ from audiolm.errors import AudiolmError
 
 MODES = ("continue", "unconditional", "asr", "tts", "turns")
 LEAST = {  # of options that are numbers
-    "num_continue": 0, "num_unconditional": 0, "num_asr": 0, "num_tts": 0, "num_turns": 0,
-    "turns": 1, "prompt": 0, "seconds": 0.1, "min_words": 1,
+    "num_continue": 0, "num_unconditional": 0, "num_asr": 0, "num_tts": 0, "num_turns": 0, "turns": 2,
+    "prompt": 0, "seconds": 0.1, "min_words": 1,
     "temperature": 0, "text_temperature": 0, "tts_temperature": 0, "tts_text_temperature": 0,
     "tts_acoustic_temperature": 0, "guidance": 0, "top_k": 0, "pad_share": 0, "max_pause": 0, "batch": 1,
     "repetition_window": 0, "repetition_share": 0, "max_silence": 0,

@@ -185,8 +185,8 @@ class Recordings:
 
     @cached_property
     def turns(self) -> bool:
-        """Whether any text holds both speakers' words (``audiolm text --turns``)."""
-        return any(has_turns(self.text.read(key)[:, 0]) for key in self.text.keys())
+        """Whether the texts hold both speakers' words (``audiolm text --turns``): one of the first hundred tells."""
+        return any(has_turns(self.text.read(key)[:, 0]) for key in self.text.keys()[:100])
 
     def claim(self, model: MoshiModel) -> None:
         """Mark the model as one of these tokens, or check that it is (:class:`audiolm.lm.stamp.Stamp`)."""

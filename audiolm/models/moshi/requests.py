@@ -179,20 +179,21 @@ def word_initial(tokenizer: Tokenizer, text_vocab: int) -> np.ndarray:
 
 def _conversations(data: DataDir, turns: int) -> list[tuple[str, list[tuple[int, str]]]]:
     """Files of two recordings, each with its first ``turns`` turns: (0 for who begins or 1, all that is said)."""
-    found = []
-    for file, recos in data.recos_of_files().items():
-        if len(recos) != 2:
+    partners = data.partners()
+    said: dict[str, list[tuple[str, str]]] = {}
+    for utt in sorted(filter(data.text.get, data.utts), key=lambda utt: data.place(utt).start):
+        if (reco := data.place(utt).reco) not in partners:
             continue
-        places = {utt: data.place(utt) for utt in data.utts if data.text.get(utt)}
-        said: list[tuple[str, str]] = []
-        for utt in sorted((utt for utt in places if places[utt].reco in recos), key=lambda utt: places[utt].start):
-            if said and said[-1][0] == places[utt].reco:
-                said[-1] = (said[-1][0], f"{said[-1][1]} {data.text[utt]}")
-            else:
-                said.append((places[utt].reco, data.text[utt]))
-        if len(said) > 1:
-            found.append((file, [(int(reco != said[0][0]), text) for reco, text in said[:turns]]))
-    return found
+        conversation = said.setdefault(data.file_and_channel(reco)[0], [])
+        if conversation and conversation[-1][0] == reco:
+            conversation[-1] = (reco, f"{conversation[-1][1]} {data.text[utt]}")
+        else:
+            conversation.append((reco, data.text[utt]))
+    return [
+        (file, [(int(reco != conversation[0][0]), text) for reco, text in conversation[:turns]])
+        for file, conversation in sorted(said.items())
+        if len(conversation) > 1
+    ]
 
 
 def _marked_words(text: np.ndarray, word_initial: np.ndarray) -> list[list[int]]:
