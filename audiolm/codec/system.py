@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -30,11 +31,14 @@ from audiolm.codec.spectral import SpectralBlock
 from audiolm.codec.teacher import Teacher, TeacherConfig
 from audiolm.errors import AudiolmError
 from audiolm.nn.conv import folded_state, load_folded_state
+from audiolm.train.checkpoint import load_model, read_tensors
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.logs import logger
 from audiolm.train.randomness import Key
 from audiolm.train.sounds import Sounds
 from audiolm.train.system import Batch, System, check_same_tensors, decay_matrices, hidden_kernels
+
+DISTILLATION = "distillation.safetensors"  # beside the exported codec
 
 
 @dataclass
@@ -284,10 +288,26 @@ class CodecSystem(System):
         """The codec alone, weight norm folded into its convolutions."""
         return folded_state(self.codec)
 
+    def export_parts(self) -> dict[str, dict[str, Tensor]]:
+        """``distillation.safetensors``: the projection to the teacher, where there is one."""
+        return {} if self.teacher is None else {DISTILLATION: self.to_teacher.state_dict(prefix="to_teacher.")}
+
+    def read_init(self, name: str) -> Mapping[str, Tensor]:
+        """The codec, and the projection to the teacher where both have one: a new one would pull level 1 elsewhere."""
+        state, path = load_model(name), Path(name) / DISTILLATION
+        return {**state, **read_tensors(path)} if self.teacher is not None and path.is_file() else state
+
     def load_init(self, state: Mapping[str, Tensor]) -> None:
-        """Start from another experiment's codec; discriminators and the projection to the teacher start anew."""
+        """Start from another experiment's codec; discriminators start anew, and the projection to another teacher."""
+        state = dict(state)
+        projection = {name: state.pop(name) for name in list(state) if name.startswith("to_teacher.")}
         check_same_tensors(self.export_state(), state)
         load_folded_state(self.codec, state)
+        own = self.to_teacher.state_dict(prefix="to_teacher.") if projection else {}
+        if projection and all(own[name].shape == projection[name].shape for name in own):
+            with torch.no_grad():
+                for name, tensor in own.items():
+                    tensor.copy_(projection[name])
 
     def _distillation(self, quantized: Quantized, wav: Tensor) -> Tensor:
         student = self.to_teacher(quantized.semantic).transpose(1, 2)  # [B, F, teacher's channels]

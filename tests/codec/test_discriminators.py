@@ -38,6 +38,25 @@ def convolutions(module: nn.Module) -> list[nn.Module]:
     return [part for part in module.modules() if isinstance(part, (nn.Conv1d, nn.Conv2d))]
 
 
+@pytest.mark.parametrize("kind", ["stft", "band", "period", "wave"])
+@torch.no_grad()
+def test_at_first_no_layer_loses_the_sound(kind):
+    """With torch's own weights nothing of it is left beside the biases."""
+    torch.manual_seed(0)
+    wide = {
+        "stft": StftConfig(n_fft=[128], channels=64),
+        "band": BandConfig(n_fft=[256], channels=64),
+        "period": PeriodConfig(periods=[2], channels=[64] * 5),
+        "wave": WaveConfig(scales=1, channels=[64] * 6, groups=[4] * 5),
+    }
+    quiet = 0.01 * torch.randn(4, 1, 8192)
+    discriminators = Discriminators(DiscriminatorConfig(**{kind: wide[kind]}))
+    assert not any(part.bias.any() for part in convolutions(discriminators))
+    _, [features] = discriminators(quiet)
+    first, last = features[0].square().mean().sqrt(), features[4].square().mean().sqrt()
+    assert 0.25 < last / first < 2  # zeros beside narrow bands take some
+
+
 @torch.no_grad()
 def copy_convolutions(ours: nn.Module, theirs: nn.Module, transposed: bool = False) -> None:
     """Set the weights of our convolutions, in order, from theirs."""

@@ -82,3 +82,31 @@ def test_distillation_reaches_the_encoder_and_the_projection_alone(hubert, loss)
     assert system.to_teacher.weight.grad.abs().sum() > 0
     assert not any("teacher.model" in name for name in system.state_dict())
     assert all(p.grad is None for p in system.teacher.model.parameters())
+
+
+def test_a_training_goes_on_with_the_projection_to_its_teacher(hubert, tmp_path):
+    def system(layer="mean", path=hubert) -> CodecSystem:
+        teacher = None if path is None else TeacherConfig(path, layer, backend="transformers")
+        mel = MelLossConfig(windows=[64], bands=[8])
+        shape = CodecSystemConfig(**settings(), train_dir="no", valid_dir="no", crop=0.64, mel=mel, teacher=teacher)
+        return CodecSystem(shape)
+
+    torch.manual_seed(0)
+    first, second, third = system(), system(), system(path=None)
+    assert third.export_parts() == {}
+    write_model(tmp_path, first.export_state())
+    (name, part), *others = first.export_parts().items()
+    write_model(tmp_path, part, name)
+    assert name == "distillation.safetensors" and not others
+    second.load_init(second.read_init(str(tmp_path)))
+    assert torch.equal(second.to_teacher.weight, first.to_teacher.weight)
+    assert torch.equal(second.to_teacher.bias, first.to_teacher.bias)
+    third.load_init(third.read_init(str(tmp_path)))  # without a teacher there is no use for it
+    part = {key: tensor[:3] for key, tensor in part.items()}
+    write_model(tmp_path, part, name)  # of a teacher of 3 channels
+    second.to_teacher.weight.data.zero_()
+    second.load_init(second.read_init(str(tmp_path)))
+    assert not second.to_teacher.weight.any()
+    (tmp_path / name).unlink()
+    second.load_init(second.read_init(str(tmp_path)))
+    assert not second.to_teacher.weight.any()

@@ -124,7 +124,7 @@ class BandDiscriminator(nn.Module):
             layers = [nn.Conv2d(2, channels, (3, 9), padding=(1, 4))]
             layers += [nn.Conv2d(channels, channels, (3, 9), stride=(1, 2), padding=(1, 4)) for _ in range(3)]
             layers += [nn.Conv2d(channels, channels, 3, padding=1)]
-            self.bands.append(nn.ModuleList(map(normed, layers)))
+            self.bands.append(nn.ModuleList(normed(layer, self.SLOPE) for layer in layers))
         self.last = normed(nn.Conv2d(channels, 1, 3, padding=1))
 
     def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
