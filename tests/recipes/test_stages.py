@@ -272,7 +272,12 @@ def test_a_failed_stage_stops_the_recipe_and_goes_on_from_there(recipe):
 
 @pytest.mark.parametrize(
     ("number", "whole_group"),
-    [(signal.SIGKILL, False), (signal.SIGTERM, False), (signal.SIGKILL, True), (signal.SIGINT, True)],
+    [
+        (signal.SIGKILL, False),
+        pytest.param(signal.SIGTERM, False, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, True, marks=pytest.mark.slow),
+        (signal.SIGINT, True),
+    ],
 )
 def test_killed_in_the_middle_it_goes_on_with_the_missing_jobs(recipe, number, whole_group):
     """The shell alone, or everything it started, is killed in the second of three jobs."""

@@ -79,7 +79,7 @@ def train_slowly(exp_dir, system, keys) -> None:
     train_toy(exp_dir, system, **keys)
 
 
-@pytest.mark.parametrize("system", ["Line", "Gan"])
+@pytest.mark.parametrize("system", [pytest.param("Line", marks=pytest.mark.slow), "Gan"])
 def test_kill_at_random_moments_changes_nothing(tmp_path, other_process, system):
     keys = dict(ALL, trainer__max_steps=300, trainer__save_every=7, trainer__valid_every=10, trainer__log_every=9)
     if system == "Gan":
