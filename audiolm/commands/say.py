@@ -124,16 +124,12 @@ def _turns(args: argparse.Namespace) -> list[str]:
 
 def _words(turns: list[str], tokenizer: "Tokenizer", marked: bool) -> list[list[int]]:
     """Pieces of each word; the first of a turn begins with its speaker's token where turns are ``marked``."""
+    from audiolm.streams.text import turn_marks, with_marks
     from audiolm.text.normalize import tidy
-    from audiolm.text.tokenizer import BOS, EOS
 
-    words = []
-    for number, turn in enumerate(turns):
-        pieces = [tokenizer.encode_word(word) for word in tidy(turn).split()]
-        if marked and pieces:
-            pieces[0] = [(BOS, EOS)[number % 2], *pieces[0]]
-        words += pieces
-    return words
+    said = [(number % 2 == 0, word) for number, turn in enumerate(turns) for word in tidy(turn).split()]
+    marks = turn_marks([is_main for is_main, _ in said]) if marked else {}
+    return with_marks([tokenizer.encode_word(word) for _, word in said], marks)
 
 
 def _voice(path: Path, parts: "Parts", both: bool) -> "np.ndarray":

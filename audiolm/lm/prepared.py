@@ -32,7 +32,7 @@ class PackedLevels(nn.Module):
 
 
 class FewRowsNorm(nn.Module):
-    """An :class:`RMSNorm` in a third of torch's operations: of the rows of a step they take longer than the work."""
+    """An :class:`RMSNorm` in fewer operations than torch's, whose calls take longer than the work on a row or a few."""
 
     def __init__(self, norm: RMSNorm):
         super().__init__()
@@ -51,7 +51,7 @@ def prepared(model: Model, precision: Precision = "fp32") -> Model:
     Args:
         model: on the device where it will be used; any shape of the depth transformer, or heads instead of it.
         precision: of the products, see :class:`audiolm.nn.packed.PackedLinear`; with bf16 and int8 also keys and
-            values are kept in bfloat16. All else stays as it is.
+            values are kept in bfloat16. All else is computed as before.
 
     Raises:
         AudiolmError: no such precision, or not on the model's device; products with low-rank matrices beside them.

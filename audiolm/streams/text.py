@@ -87,7 +87,7 @@ def build_text(
     counts, ids = _joined(pieces)
     _check(starts, counts, ids)
     if marks:
-        counts, ids = _joined([[marks[n], *word] if n in marks else word for n, word in enumerate(pieces)])
+        counts, ids = _joined(with_marks(pieces, marks))
     stats = TextStats(frames=num_frames, words=len(starts))
     if layout == "moshi_finetune" and len(starts):
         lasts = np.asarray(ends, dtype=np.float64) > starts
@@ -185,6 +185,15 @@ def turn_marks(is_main: Sequence[bool] | np.ndarray) -> dict[int, int]:
     is_main = np.asarray(is_main, dtype=bool)
     changes = np.flatnonzero(np.diff(is_main, prepend=~is_main[:1]))
     return {int(index): BOS if is_main[index] else EOS for index in changes}
+
+
+def with_marks(words: Sequence[Sequence[int]], marks: Mapping[int, int]) -> list[list[int]]:
+    """Pieces of each word, the mark before it among them.
+
+    >>> with_marks([[7], [8, 9]], {1: EOS})
+    [[7], [2, 8, 9]]
+    """
+    return [[marks[n], *word] if n in marks else list(word) for n, word in enumerate(words)]
 
 
 def has_turns(text: np.ndarray) -> bool:

@@ -16,7 +16,7 @@ from audiolm.models.moshi.modes import Drawing, continue_dialogues, recognise, s
 from audiolm.models.moshi.output import Item
 from audiolm.models.moshi.speak import SpeakConfig
 from audiolm.streams.grid import ABSENT
-from audiolm.streams.text import read_text, turn_marks
+from audiolm.streams.text import read_text, turn_marks, with_marks
 from audiolm.text.tokenizer import BOS, EOS, Tokenizer
 
 T = TypeVar("T")
@@ -148,11 +148,9 @@ class Requests:
         found = _spread(found, count)
         words = []
         for _, said in found:
-            pieces = [[self.tokenizer.encode_word(word) for word in text.split()] for _, text in said]
-            is_main = np.repeat([speaker == 0 for speaker, _ in said], [len(turn) for turn in pieces])
-            marks = turn_marks(is_main)
-            flat = [word for turn in pieces for word in turn]
-            words.append([[marks[n], *word] if n in marks else word for n, word in enumerate(flat)])
+            spoken = [(speaker == 0, word) for speaker, text in said for word in text.split()]
+            pieces = [self.tokenizer.encode_word(word) for _, word in spoken]
+            words.append(with_marks(pieces, turn_marks([is_main for is_main, _ in spoken])))
         items = []
         for (source, said), grid in zip(found, speak(self.model, words, drawing, pacing, both=True), strict=True):
             file = f"{source}-turns"
