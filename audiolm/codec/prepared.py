@@ -18,6 +18,7 @@ from audiolm.codec.seanet import SeanetBlock, SeanetDecoder, SeanetEncoder
 from audiolm.codec.spectral import SpectralBlock, SpectralDecoder, SpectralEncoder
 from audiolm.nn.conv import PaddedConv1d
 from audiolm.nn.packed import PackedLinear, Precision, pack_linears
+from audiolm.nn.processor import never_slower
 from audiolm.nn.steps import (
     Attending,
     Chain,
@@ -42,11 +43,12 @@ class Prepared:
     Args:
         codec: an :class:`audiolm.codec.model.Codec`.
         precision: of the products, but for those of the quantizer, which are float32. "bf16" also rounds what goes
-            from convolution to convolution.
+            from convolution to convolution. A device that only emulates bf16 computes in fp32, and a warning says so.
     """
 
     def __init__(self, codec, precision: Precision = "fp32"):
-        self.codec, self.precision = codec, precision
+        self.codec = codec
+        self.precision = precision = never_slower(precision, self.device)
         self.dtype = torch.bfloat16 if precision == "bf16" else torch.float32
 
     @property

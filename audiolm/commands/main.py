@@ -45,6 +45,8 @@ VERBS = {
 def main(argv: list[str] | None = None) -> int:
     """Run one verb and return the exit status: 0 done, 1 a user's error, 2 wrong usage, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    # Threads that wait for the next product sleep: where they spin, two beside one busy process are slower than one.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if not argv or argv[0] in ("-h", "--help"):
         print(_overview())
         return 0 if argv else 2

@@ -14,6 +14,7 @@ from audiolm.errors import AudiolmError, did_you_mean
 from audiolm.lm.depth import LevelLinear
 from audiolm.nn.norms import RMSNorm
 from audiolm.nn.packed import PackedLinear, Precision
+from audiolm.nn.processor import multiplies_bf16, never_slower
 from audiolm.nn.transformer import Transformer
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -51,16 +52,19 @@ def prepared(model: Model, precision: Precision = "fp32") -> Model:
     Args:
         model: on the device where it will be used; any shape of the depth transformer, or heads instead of it.
         precision: of the products, see :class:`audiolm.nn.packed.PackedLinear`; with bf16 and int8 also keys and
-            values are kept in bfloat16. All else is computed as before.
+            values are kept in bfloat16, where the device multiplies that. All else is computed as before. A device
+            that only emulates bf16 computes in fp32 instead, and a warning says so.
 
     Raises:
         AudiolmError: no such precision, or not on the model's device; products with low-rank matrices beside them.
     """
     if precision not in get_args(Precision):
         raise AudiolmError(f"no precision '{precision}'{did_you_mean(precision, get_args(Precision))}")
+    device = next(model.parameters()).device
+    precision = never_slower(precision, device)
     twin = _twin(model, precision).eval()
     for part in twin.modules():
-        if isinstance(part, Transformer) and precision in ("bf16", "int8"):
+        if isinstance(part, Transformer) and precision in ("bf16", "int8") and multiplies_bf16(device):
             part.cache_dtype = torch.bfloat16
     return twin
 

@@ -25,7 +25,7 @@ class Ring:
     @classmethod
     def make(cls, batch: int, kv_heads: int, capacity: int, head_dim: int, dtype: torch.dtype, device) -> "Ring":
         """For ``capacity`` indices, or as many more as make blocks of one length."""
-        blocks = -(-capacity // BLOCK) if torch.device(device).type == "cpu" else 1
+        blocks = -(-capacity // BLOCK) if torch.device(device).type == "cpu" and dtype != torch.float32 else 1
         shape = (blocks, batch, kv_heads, -(-capacity // blocks), head_dim)
         return cls(*(torch.zeros(shape, dtype=dtype, device=device) for _ in range(2)))
 
@@ -146,10 +146,11 @@ def attend_ring(queries: Tensor, ring: Ring, written: int, mask: Tensor | None) 
     blocks, used = -(-written // length), min(written, length)
     keys, values = (kept[:blocks, :, :, :used] for kept in (ring.keys, ring.values))
     kept = queries.to(keys.dtype)
-    few = queries.device.type == "cpu" and frames <= FEW and batch * kv_heads * written >= LONG
+    half = queries.device.type == "cpu" and keys.dtype != torch.float32
+    few = half and frames <= FEW and batch * kv_heads * written >= LONG
     if blocks == 1 and (not few or torch.is_grad_enabled()):
         return attend(kept, keys[0], values[0], mask, False, 0.0).to(queries.dtype)
-    # torch's fused CPU attention takes a fifth longer for one query of a long ring, in bfloat16 six times as long.
+    # torch's fused CPU attention takes six times as long for one query of a long ring in bfloat16.
     grouped = (kept * head_dim**-0.5).reshape(batch, kv_heads, -1, head_dim)  # heads that share keys, side by side
     scores = grouped.expand(blocks, -1, -1, -1, -1) @ keys.mT  # [blocks, B, kv_heads, heads / kv_heads * T, used]
     scores = scores.permute(1, 2, 3, 0, 4).reshape(batch, heads, frames, written)

@@ -1,7 +1,7 @@
 """Matrix products with weights laid out once for the processor's kernels, in full or reduced precision.
 
-A step of streaming multiplies few rows by many weights. There a CPU waits for memory, and torch's `linear`, which takes
-weights as training leaves them, reads them at a third of its speed.
+A step of streaming multiplies few rows by many weights, and a CPU waits for memory. For two rows and more, oneDNN reads
+its own layout faster than torch's `linear` reads weights as training leaves them; for one row `linear` is faster.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiolm.errors import AudiolmError
+from audiolm.nn.processor import wide_vectors
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 
 SMALLEST = 4096  # weights; below, a plain product is as fast
-ROWS = 4  # oneDNN multiplies so many in less time than one or two (AVX-512: 0.8 of it)
-FEW = (
-    2**19
-)  # weights; up to there a plain product of one row is done in half of oneDNN's time, 40 µs of which are its call
+ROWS = 4  # with AVX-512, oneDNN multiplies so many in less time than one or two (0.8 of it); with AVX2, in 2.8 times
+FEW = 2**19  # weights; up to there one row is multiplied fastest by the transposed matrix
 
 
 class PackedLinear(nn.Module):
@@ -88,17 +87,26 @@ def _cpu_product(weight: Tensor, bias: Tensor | None, precision: Precision) -> C
         return _plain_product(weight, bias, precision)
     kind = _kind(precision)
     bias = None if bias is None else bias.to(kind)
-    packed = torch.ops.mkldnn._reorder_linear_weight(weight.to(kind))
-    transposed = weight.T.contiguous() if precision == "fp32" and weight.numel() <= FEW else None
+    weight = weight.to(kind)
+    least = ROWS if wide_vectors() else 1
+    plain = precision == "fp32"  # one row waits for memory in any layout
+    transposed = weight.T.contiguous() if plain and weight.numel() <= FEW else None
+    packed = None  # until several rows come: a live conversation never holds a second copy
 
     def product(x: Tensor) -> Tensor:
+        nonlocal packed
         rows = x.to(kind).reshape(-1, x.shape[-1])
         count = len(rows)
-        if count == 1 and transposed is not None:
-            y = rows @ transposed if bias is None else torch.addmm(bias, rows, transposed)
+        if count == 1 and plain:
+            if transposed is None:
+                y = F.linear(rows, weight, bias)
+            else:
+                y = rows @ transposed if bias is None else torch.addmm(bias, rows, transposed)
             return y.to(x.dtype).view(*x.shape[:-1], -1)
-        if count < ROWS:
-            rows = F.pad(rows, (0, 0, 0, ROWS - count))
+        if packed is None:
+            packed = torch.ops.mkldnn._reorder_linear_weight(weight)
+        if count < least:
+            rows = F.pad(rows, (0, 0, 0, least - count))
         y = torch.ops.mkldnn._linear_pointwise(rows, packed, bias, "none", [], "")
         return y[:count].to(x.dtype).view(*x.shape[:-1], -1)
 

@@ -7,12 +7,12 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from audiolm.errors import AudiolmError
+from audiolm.nn.processor import multiplies_bf16, never_slower
 from audiolm.train.config import TrainerConfig
 from audiolm.train.shard import shard
 
@@ -132,21 +132,14 @@ def choose_accelerator(accelerator: str) -> str:
 
 
 def choose_precision(precision: str, accelerator: str) -> str:
-    """Return "bf16" or "fp32" for "bf16", "fp32" or "auto" on an accelerator, "cpu" or "gpu"."""
-    if precision != "auto":
-        return precision
-    has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if accelerator == "gpu" else cpu_has_bf16()
-    return "bf16" if has_bf16 else "fp32"
+    """Return "bf16" or "fp32" for "bf16", "fp32" or "auto" on an accelerator, "cpu" or "gpu".
 
-
-def cpu_has_bf16(cpuinfo: str | Path = "/proc/cpuinfo") -> bool:
-    """Return whether this processor multiplies bf16 matrices: AVX512-BF16, AMX, or bf16 of Arm (Linux only)."""
-    try:
-        text = Path(cpuinfo).read_text(encoding="utf-8")
-    except OSError:  # not Linux
-        return False
-    flags = {flag for line in text.splitlines() if line.startswith(("flags", "Features")) for flag in line.split()}
-    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+    "auto" is bf16 where the device multiplies it; where it does not, "bf16" is fp32 too, with a warning.
+    """
+    device = {"gpu": "cuda"}.get(accelerator, accelerator)
+    if precision == "auto":
+        return "bf16" if multiplies_bf16(device) else "fp32"
+    return never_slower(precision, device, "trainer.precision")
 
 
 def keep_freed_memory() -> None:

@@ -60,7 +60,8 @@ def test_every_shape(shape):
 
 
 @pytest.mark.parametrize("precision", ERRORS)
-def test_logits_in_every_precision(precision):
+def test_logits_in_every_precision(precision, monkeypatch):
+    monkeypatch.setattr("audiolm.nn.processor.cpu_multiplies_bf16", lambda: True)
     plain = model(text_hold=False)
     prepared = plain.prepare(precision)
     assert isinstance(prepared.depth.layers[0].in_proj, PackedLevels)
@@ -73,6 +74,16 @@ def test_logits_in_every_precision(precision):
     expected = logits(plain, grid)
     error = (logits(prepared, grid) - expected).abs().max() / expected.std()
     assert error <= ERRORS[precision]
+
+
+def test_a_processor_without_bf16_keeps_rings_in_fp32_and_computes_bf16_so(monkeypatch):
+    monkeypatch.setattr("audiolm.nn.processor.cpu_multiplies_bf16", lambda: False)
+    plain = model(text_hold=False)
+    for precision in ("bf16", "int8"):
+        kept = plain.prepare(precision).backbone.transformer.make_cache(1).rings[0].keys.dtype
+        assert kept == torch.float32
+    grid = torch.randint(0, 8, (2, 1 + 2 * LEVELS, 5))
+    assert torch.equal(logits(plain.prepare("bf16"), grid), logits(plain.prepare("fp32"), grid))
 
 
 @torch.no_grad()

@@ -28,6 +28,23 @@ def test_product(precision, bias, rows):
         torch.testing.assert_close(y, linear(x), atol=4 * float(size), rtol=0)
 
 
+@pytest.mark.parametrize("wide, least", [(True, 4), (False, 2)])
+@torch.no_grad()
+def test_rows_are_added_only_where_vectors_are_wide(wide, least, monkeypatch):
+    """And one row takes no packed weights, which would be a second copy."""
+    seen, product = [], torch.ops.mkldnn._linear_pointwise
+    monkeypatch.setattr(packed, "wide_vectors", lambda: wide)
+    monkeypatch.setattr(
+        torch.ops.mkldnn, "_linear_pointwise", lambda x, *rest: seen.append(len(x)) or product(x, *rest)
+    )
+    linear = nn.Linear(1024, 600)  # too large to be transposed
+    packed_linear = PackedLinear(linear.weight, linear.bias)
+    for rows in (1, 2, 5):
+        x = torch.randn(rows, 1024)
+        torch.testing.assert_close(packed_linear(x), linear(x), atol=1e-5, rtol=0)
+    assert seen == [least, 5]
+
+
 @torch.no_grad()
 def test_output_has_the_type_of_the_input():
     linear = nn.Linear(96, 80)

@@ -45,7 +45,8 @@ def test_a_run_learns_and_leaves_every_file(tmp_path):
 
 
 @pytest.mark.parametrize(("precision", "product_bf16"), [("bf16", 1.0), ("fp32", 0.0)])
-def test_precision_is_that_of_products_and_not_of_input(tmp_path, precision, product_bf16):
+def test_precision_is_that_of_products_and_not_of_input(tmp_path, precision, product_bf16, monkeypatch):
+    monkeypatch.setattr("audiolm.nn.processor.cpu_multiplies_bf16", lambda: True)
     train_toy(tmp_path, "Types", trainer__precision=precision, trainer__max_steps=5)
     seen = {name: value for line in lines(tmp_path) for name, value in line.items()}
     assert (seen["input_fp32"], seen["valid/input_fp32"]) == (1.0, 1.0)

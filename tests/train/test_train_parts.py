@@ -4,6 +4,7 @@ import doctest
 import importlib
 import json
 import math
+import os
 import platform
 import subprocess
 import sys
@@ -14,8 +15,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.utils.parametrizations import weight_norm
+from torch.utils._python_dispatch import TorchDispatchMode
 from toy_systems import Gan, Line, LineConfig, LineExamples
 
+from audiolm.nn import processor
 from audiolm.train import devices
 from audiolm.train.checkpoint import own_tensors, set_tensors, unshared
 from audiolm.train.config import OptimizerConfig
@@ -288,11 +291,77 @@ def test_precision_follows_the_processor(tmp_path, monkeypatch):
     cpuinfo = tmp_path / "cpuinfo"
     for flags, has in {"fpu avx512f avx512_bf16": True, "fpu amx_bf16": True, "fpu avx512f": False}.items():
         cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
-        assert devices.cpu_has_bf16(cpuinfo) is has
-    assert not devices.cpu_has_bf16(tmp_path / "none")
-    monkeypatch.setattr(devices, "cpu_has_bf16", lambda: True)
-    assert devices.choose_precision("auto", "cpu") == "bf16"
-    assert devices.choose_precision("fp32", "cpu") == "fp32"
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+        processor.cpu_multiplies_bf16.cache_clear()
+        assert processor.cpu_multiplies_bf16(cpuinfo) is has
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)  # as by ONEDNN_MAX_CPU_ISA
+        processor.cpu_multiplies_bf16.cache_clear()
+        assert not processor.cpu_multiplies_bf16(cpuinfo)
+    assert not processor.cpu_multiplies_bf16(tmp_path / "none")
+    processor.cpu_multiplies_bf16.cache_clear()
+    monkeypatch.setattr(processor, "cpu_multiplies_bf16", lambda: True)
+    assert [devices.choose_precision(kind, "cpu") for kind in ("auto", "bf16", "fp32")] == ["bf16", "bf16", "fp32"]
+    assert orthogonalised_in() == torch.bfloat16
+
+
+def test_nothing_is_computed_in_a_type_that_the_processor_emulates(monkeypatch, caplog):
+    monkeypatch.setattr(processor, "cpu_multiplies_bf16", lambda: False)
+    processor._warn.cache_clear()
+    assert [devices.choose_precision(kind, "cpu") for kind in ("auto", "bf16", "fp32")] == ["fp32"] * 3
+    assert caplog.messages == [
+        "trainer.precision bf16: this processor does not multiply bf16, and emulates it slowly; fp32 is used instead"
+    ]
+    assert orthogonalised_in() == torch.float32
+
+
+def orthogonalised_in() -> torch.dtype:
+    """The type of Muon's products."""
+    with TypesOfProducts() as types:
+        orthogonalise(torch.randn(2, 8, 12))
+    (kind,) = types.seen
+    return kind
+
+
+class TypesOfProducts(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if "bmm" in func.__name__:
+            self.seen.add(args[0].dtype)
+        return func(*args, **(kwargs or {}))
+
+
+# Process time, one thread: Muon's updates of a small model's matrices in the chosen type, in bfloat16 and in float32.
+MUON_TIMES = """
+import time, torch
+from audiolm.train import muon
+torch.set_num_threads(1)
+x = torch.randn(4, 256, 512)
+def seconds(kind):
+    if kind is not None:
+        muon.product_type = lambda device: kind
+    times = []
+    for _ in range(6):
+        begin = time.process_time()
+        for _ in range(3):
+            muon.orthogonalise(x)
+        times.append(time.process_time() - begin)
+    return min(times)
+chosen = seconds(None)
+print(chosen, seconds(torch.bfloat16), seconds(torch.float32))
+"""
+
+
+@pytest.mark.slow
+def test_muon_is_fast_on_an_emulated_processor_of_avx2():
+    environment = {**os.environ, "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    done = subprocess.run(
+        [sys.executable, "-c", MUON_TIMES], env=environment, capture_output=True, text=True, check=True
+    )
+    chosen, bf16, fp32 = map(float, done.stdout.split())
+    assert chosen < bf16 / 4 and chosen < fp32 / 0.7
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
