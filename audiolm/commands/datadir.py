@@ -152,7 +152,8 @@ def _textgrid(args: argparse.Namespace) -> None:
     turns = read_rttm(args.rttm) if args.rttm else data.rttm
     if not words and not turns:
         raise AudiolmError(f"{args.source} has neither ctm nor rttm, and none is named: nothing to write")
-    print(f"{write_textgrids(data, args.dest, words, turns)} files in {args.dest}")
+    tables = args.ctm or args.source / "ctm", args.rttm or args.source / "rttm"
+    print(f"{write_textgrids(data, args.dest, words, turns, tables)} files in {args.dest}")
 
 
 def _export(args: argparse.Namespace) -> None:
