@@ -18,6 +18,7 @@ from pathlib import Path
 
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
+from audiolm.data.files import lines_of
 from audiolm.data.parts import check_rejected
 from audiolm.data.recordings import Count
 from audiolm.data.tables import Segment, Turn, Word
@@ -240,18 +241,22 @@ def names_of(missing: Sequence[str]) -> str:
 
 
 def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
-    """Yield (number, line without its end) of a text file.
+    """Yield (number, line without its end) of a text file; see audiolm.data.files.lines_of.
 
     Raises:
         AudiolmError: it cannot be read, or is not in that encoding.
     """
     try:
-        text = path.read_text(encoding=encoding)
+        content = path.read_bytes()
+        text = content.decode(encoding)
     except OSError as error:
         raise AudiolmError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise AudiolmError(f"{path} is not {encoding} text (byte {error.start}); get it again") from None
-    yield from enumerate(text.removeprefix("\ufeff").splitlines(), 1)
+        line = content.count(b"\n", 0, error.start) + 1
+        raise AudiolmError(
+            f"{path}:{line}: not {encoding} (byte 0x{content[error.start]:02x}); get it again, or convert it with iconv"
+        ) from None
+    yield from enumerate(lines_of(text.removeprefix("\ufeff")), 1)
 
 
 def read_csv(path: Path, columns: Sequence[str], encoding: str = "utf-8") -> Iterator[tuple[int, dict[str, str]]]:

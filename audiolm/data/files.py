@@ -69,6 +69,19 @@ def atomic(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
         raise
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, without their ends: ``\\n`` or ``\\r\\n``, and ``\\r`` where a text has no ``\\n`` at all.
+
+    ``str.splitlines`` would cut at form feeds, U+0085, U+2028 and others too, which are inside of lines.
+
+    >>> lines_of("a\\x0bb\\u2028c\\r\\nd\\n"), lines_of("a\\rb")
+    (['a\\x0bb\\u2028c', 'd'], ['a', 'b'])
+    """
+    end = "\n" if "\n" in text else "\r"
+    lines = text.split(end)
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
+
+
 def write_lines(path: str | os.PathLike, lines: Iterable[str]) -> None:
     """Write ``lines`` (without line ends) to ``path`` atomically."""
     with atomic(path) as file:

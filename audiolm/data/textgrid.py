@@ -81,7 +81,8 @@ def _tiers_of(tiers: dict[str, dict], entry: Word | Turn, data: DataDir, table: 
 def _layers(name: str, intervals: Sequence[Interval]) -> list[tuple[str, list[Interval]]]:
     """Intervals of positive length, dealt to as few tiers as hold them without overlap; one tier at least."""
     layers: list[list[Interval]] = [[]]
-    for interval in sorted(interval for interval in intervals if seconds(interval[1]) != seconds(interval[0])):
+    rounded = [(round(start, 6), round(end, 6), label) for start, end, label in intervals]  # as they are written
+    for interval in sorted(interval for interval in rounded if interval[0] != interval[1]):
         free = next((layer for layer in layers if not layer or layer[-1][1] <= interval[0]), None)
         if free is None:
             layers.append(free := [])

@@ -34,6 +34,27 @@ def fix(path: str | os.PathLike, allow_pipes: bool = False, open_audio: bool = F
     return found.problems
 
 
+def write_sound(data: DataDir, path: str | os.PathLike, open_audio: bool = False) -> tuple[DataDir, list[Problem]]:
+    """Write tables that were made of another tool's, less what ``examine`` finds wrong with them.
+
+    Returns:
+        what was written, which validates, and the problems.
+
+    Raises:
+        AudiolmError: nothing of them is sound; then no data directory is left.
+    """
+    path = Path(path)
+    data.write(path)
+    try:
+        found = examine(path, allow_pipes=data.allow_pipes, open_audio=open_audio)
+    except AudiolmError:
+        (path / "wav.scp").unlink(missing_ok=True)
+        raise
+    if found.problems:
+        found.sound.write(path)
+    return found.sound, found.problems
+
+
 def write_rejected(path: str | os.PathLike, rejected: Iterable[Problem | tuple[str, str]]) -> None:
     """Write ``<id>\\t<reason>`` lines: of problems (those without an id under their file and line), or of pairs."""
     pairs = (
@@ -42,12 +63,12 @@ def write_rejected(path: str | os.PathLike, rejected: Iterable[Problem | tuple[s
         else (item.id or f"{os.path.basename(item.path)}:{item.line}", f"{os.path.basename(item.path)}: {item.reason}")
         for item in rejected
     )
-    write_lines(path, (f"{key}\t{' '.join(reason.split())}" for key, reason in pairs))
+    write_lines(path, (f"{' '.join(key.split())}\t{' '.join(reason.split())}" for key, reason in pairs))
 
 
 def rejections(path: str | os.PathLike) -> list[tuple[str, str]]:
     """The (id, reason) pairs of a file that ``write_rejected`` wrote."""
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", newline="\n") as file:
         return [tuple(line.rstrip("\n").split("\t", 1)) for line in file]
 
 
