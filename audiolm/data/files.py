@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -86,6 +87,12 @@ def write_lines(path: str | os.PathLike, lines: Iterable[str]) -> None:
     """Write ``lines`` (without line ends) to ``path`` atomically."""
     with atomic(path) as file:
         file.writelines(f"{line}\n" for line in lines)
+
+
+def step_folders(folder: Path) -> list[int]:
+    """The numbers of the folders ``step_<n>`` of a folder, ascending; ``step_9.bak`` and ``step_1_0`` are none."""
+    names = (re.fullmatch("step_(0|[1-9][0-9]*)", path.name) for path in folder.glob("step_*"))
+    return sorted(int(name[1]) for name in names if name)
 
 
 def remove_others(folder: Path, kept: set[str]) -> None:
