@@ -280,6 +280,9 @@ def _add_recording(
         else:
             rejected.append((id, f"its audio is of type '{kind}', expected a file"))
             continue
+        if kind == "file" and is_pipe(entry.strip()):
+            rejected.append((id, f"its file {entry} would be a pipe in wav.scp; rename it"))
+            continue
         if len(channels) > 1 and channels != list(range(len(channels))):
             rejected.append((id, f"channels {channels} of {source} are not numbered from 0"))
             continue

@@ -19,6 +19,7 @@ from audiolm.data.tables import (
     refuse,
     split,
 )
+from audiolm.errors import AudiolmError
 
 BLANK = re.compile(r"[ \t\r\n\v\f]")
 
@@ -101,3 +102,14 @@ def read_reco2dur(path: Path, report: Report = refuse, ids: Ids = None):
             report(Problem(str(path), number, reco, f"'{reco}' lasts '{rest}', expected a number of seconds above 0"))
         else:
             yield number, reco, float(rest)
+
+
+def table_line(path: Path, key: str, value: str) -> str:
+    """The line of a table that says ``value`` of ``key``.
+
+    Raises:
+        AudiolmError: no line can.
+    """
+    if not key or BLANK.search(key) or not value.strip(" \t\r\n\v\f") or re.search("[\r\n]", value):
+        raise AudiolmError(f"cannot write '{key} {value}' to {path}: an id has no blanks and a value is not empty")
+    return f"{key} {value}"

@@ -252,6 +252,27 @@ def test_what_is_imported_validates_and_the_rest_is_named(tmp_path, capsys):
     assert all(reason in said.err for _, reason in reasons) and "8 left out, see" in said.out
 
 
+def test_what_no_line_can_hold_is_left_out_alone(tmp_path):
+    audio.write(tmp_path / "audio/a.wav", np.zeros(16000), 16000)
+    strange = {"b": "line\nfeed.wav", "c": "cat x |"}
+    others = [
+        {**RECORDINGS[0], "id": id, "sources": [{**RECORDINGS[0]["sources"][0], "source": source}]}
+        for id, source in strange.items()
+    ]
+    items = [["half\ud83d", 0.0, 0.5, 1.0], ["whole", 0.5, 0.25, 1.0]]
+    said = {"id": "u", "recording_id": "a", "start": 0.0, "duration": 0.75, "channel": 0, "text": "half\ud83d"}
+    write(tmp_path, recordings=[RECORDINGS[0], *others], supervisions=[{**said, "alignment": {"word": items}}])
+    assert main(["datadir", "import", "lhotse", str(tmp_path), str(tmp_path / "out"), "--allow_pipes"]) == 0
+    data = DataDir.read(tmp_path / "out")
+    assert (data.recos, data.utts, data.text) == (["a"], ["u"], {}) and [word.word for word in data.ctm] == ["whole"]
+    assert [(id, reason[:9]) for id, reason in rejections(tmp_path / "out/rejected.tsv")] == [
+        ("c", "its file "),
+        ("b", "wav.scp: "),
+        ("u", "text: no "),
+        ("ctm", "ctm: 1 wo"),
+    ]
+
+
 def test_words_of_a_directory_without_text_are_exported(data, tmp_path):
     words = DataDir(wav={"one": data.wav["one"]}, reco2dur={"one": 1.0}, rttm=[], ctm=[data.ctm[-1]])
     assert export_lhotse(words, tmp_path / "out") == []
