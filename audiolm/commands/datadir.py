@@ -152,7 +152,8 @@ def _textgrid(args: argparse.Namespace) -> None:
     turns = read_rttm(args.rttm) if args.rttm else data.rttm
     if not words and not turns:
         raise AudiolmError(f"{args.source} has neither ctm nor rttm, and none is named: nothing to write")
-    print(f"{write_textgrids(data, args.dest, words, turns)} files in {args.dest}")
+    tables = args.ctm or args.source / "ctm", args.rttm or args.source / "rttm"
+    print(f"{write_textgrids(data, args.dest, words, turns, tables)} files in {args.dest}")
 
 
 def _export(args: argparse.Namespace) -> None:
@@ -165,11 +166,13 @@ def _export(args: argparse.Namespace) -> None:
         from audiolm.data.moshi_finetune import export_moshi_finetune
 
         rejected = export_moshi_finetune(data, args.dest, args.main)
+    _show_left_out(rejected)
     print(f"{args.dest}: {len(data.wav)} recordings{_left_out(args.dest, rejected)}")
 
 
 def _import(args: argparse.Namespace) -> None:
-    from audiolm.data.tools import write_rejected
+    from audiolm.data.readers import is_pipe
+    from audiolm.data.tools import write_rejected, write_sound
 
     if args.layout == "lhotse":
         from audiolm.data.lhotse import import_lhotse
@@ -179,12 +182,20 @@ def _import(args: argparse.Namespace) -> None:
         from audiolm.data.moshi_finetune import import_moshi_finetune
 
         data, rejected = import_moshi_finetune(args.source)
-    data.write(args.dest)
+    pipes = any(map(is_pipe, data.wav.values()))  # they are long to open
+    _show_left_out(rejected)
+    data, problems = write_sound(data, args.dest, open_audio=not pipes)
+    _show(problems)
+    rejected += [problem for problem in problems if not problem.repairable]
     write_rejected(args.dest / "rejected.tsv", rejected)
     print(f"{args.dest}: {len(data.wav)} recordings, {len(data.utts)} utterances{_left_out(args.dest, rejected)}")
 
 
-def _left_out(folder: Path, rejected: list[tuple[str, str]]) -> str:
+def _show_left_out(rejected: list) -> None:
+    _show([f"{item[0]}: {item[1]}" for item in rejected])
+
+
+def _left_out(folder: Path, rejected: list) -> str:
     return f"; {len(rejected)} left out, see {folder}/rejected.tsv" if rejected else ""
 
 

@@ -115,7 +115,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _turns(args: argparse.Namespace) -> list[str]:
     """The texts that are given, or the lines of stdin; blank ones left out."""
-    texts = args.text or sys.stdin.read().splitlines()
+    from audiolm.data.files import lines_of
+
+    texts = args.text or lines_of(sys.stdin.read())
     turns = [text for text in texts if text.strip()]
     if not turns:
         raise AudiolmError("nothing to say: give a TEXT, or write one to the verb's standard input")

@@ -12,16 +12,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
+from audiolm.data.files import lines_of
 from audiolm.data.parts import check_rejected
 from audiolm.data.recordings import Count
-from audiolm.data.tables import Segment, Turn, Word
-from audiolm.data.tools import write_rejected
+from audiolm.data.tables import Segment, Turn, Word, channel_index
+from audiolm.data.tools import write_rejected, write_sound
 from audiolm.data.validate import fit
 from audiolm.errors import AudiolmError, did_you_mean
 from audiolm.jobs.progress import progress
@@ -96,7 +97,14 @@ def write_sets(args: argparse.Namespace, sets: Iterable[tuple[str, Found]]) -> N
             first = next(iter(sorted(faults.items())), ("", "the corpus has no recording of it"))
             raise AudiolmError(f"nothing of set '{name}' can be used; the first reason: {' '.join(first).strip()}")
         check_rejected([count], args.max_rejected, directory)
-        data.write(directory)
+        data, problems = write_sound(data, directory)
+        faults |= {
+            problem.id or f"{Path(problem.path).name}:{problem.line}": f"{Path(problem.path).name}: {problem.reason}"
+            for problem in problems
+            if not problem.repairable
+        }
+        rejected = sorted({**found.left_out, **faults}.items())
+        write_rejected(directory / "rejected.tsv", rejected)
         hours = sum(data.reco2dur.values()) / 3600
         people = f"{len(set(data.utt2spk.values()))} speakers, " if data.utt2spk else ""
         said = f"{name}: {len(data.wav)} recordings, {len(data.utts)} utterances, {people}{hours:.2f} h"
@@ -116,7 +124,8 @@ def make_data(found: Found, directory: Path, nj: int) -> tuple[DataDir, dict[str
     """The data directory of a set, all faults (those of the audio too), and how many of what went in and were faulty.
 
     Every file's header is read, by ``nj`` threads. A recording whose file is missing, unreadable or lacks the channel
-    is faulty with all its utterances; so are utterances outside it, or whose end is not after their start.
+    is faulty with all its utterances; so are utterances outside it, or whose end is not after their start. Words and
+    turns without words that are outside it go to ``found.left_out``.
     """
     faults = dict(found.faults)
     headers = read_headers((recording.path for recording in found.recordings), nj, f"headers of {directory.name}")
@@ -133,11 +142,19 @@ def make_data(found: Found, directory: Path, nj: int) -> tuple[DataDir, dict[str
         if recording.channel:
             data.reco2file_and_channel[recording.id] = (recording.file, recording.channel)
         for utterance in recording.utterances:
-            why = _add(data, recording, utterance, whole, found.turns)
+            why = _add(data, recording, utterance, whole, found)
             if why:
                 faults[utterance.id] = why
-    if found.turns:
-        data.rttm += [turn for turn in found.noises if _inside(turn, data)]
+    recos = data.reco_of_channel() if found.turns and found.noises else {}
+    for turn in found.noises if found.turns else ():
+        reco = recos.get((turn.file, channel_index(turn.channel)))
+        if reco is None:
+            continue  # its recording is named
+        end, wrong = fit(turn.start, turn.end, data.reco2dur[reco])
+        if turn.duration > 0 and end is not None:
+            data.rttm.append(replace(turn, duration=end - turn.start) if wrong else turn)
+        else:
+            found.left_out[f"{reco}:{turn.start:g}"] = f"a turn without words {wrong or 'has no length'}"
     known = {**data.wav, **data.segments, **{speaker: "" for speaker in data.utt2spk.values()}}
     data.others = {
         name: {key: value for key, value in table.items() if key in known} for name, table in found.others.items()
@@ -173,7 +190,7 @@ def _wrong(recording: Recording, header: audio.Info | str, data: DataDir) -> str
     return ""
 
 
-def _add(data: DataDir, recording: Recording, utterance: Utterance, whole: bool, turns: bool) -> str:
+def _add(data: DataDir, recording: Recording, utterance: Utterance, whole: bool, found: Found) -> str:
     """Add an utterance to the tables, or return why it cannot be."""
     duration = data.reco2dur[recording.id]
     start = utterance.start or 0.0
@@ -191,19 +208,16 @@ def _add(data: DataDir, recording: Recording, utterance: Utterance, whole: bool,
         data.segments[utterance.id] = Segment(recording.id, start, end)
     if text := " ".join(utterance.text.split()):
         data.text[utterance.id] = text
-    if turns:
+    if found.turns:
         number = str(ord(channel) - ord("A") + 1)
         data.rttm.append(Turn(file, number, start, end - start, utterance.speaker or utterance.id))
     for word, begin, stop in utterance.words:
-        stop, _ = fit(begin, max(begin, stop), duration)
-        if stop is not None:
-            data.ctm.append(Word(file, channel, begin, max(0.0, stop - begin), word))
+        until, wrong = fit(begin, max(begin, stop), duration)
+        if until is None or begin < 0:
+            found.left_out[f"{utterance.id}:{begin:g}"] = f"its word '{word}' {wrong or 'begins before 0 s'}"
+        else:
+            data.ctm.append(Word(file, channel, begin, max(0.0, until - begin), word))
     return ""
-
-
-def _inside(turn: Turn, data: DataDir) -> bool:
-    reco = data.reco_of_channel().get((turn.file, int(turn.channel) - 1))
-    return reco is not None and turn.duration > 0 and fit(turn.start, turn.end, data.reco2dur[reco])[1] == ""
 
 
 # ---------------------------------------------------------------------- finding and reading what is distributed
@@ -240,18 +254,22 @@ def names_of(missing: Sequence[str]) -> str:
 
 
 def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
-    """Yield (number, line without its end) of a text file.
+    """Yield (number, line without its end) of a text file; see audiolm.data.files.lines_of.
 
     Raises:
         AudiolmError: it cannot be read, or is not in that encoding.
     """
     try:
-        text = path.read_text(encoding=encoding)
+        content = path.read_bytes()
+        text = content.decode(encoding)
     except OSError as error:
         raise AudiolmError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise AudiolmError(f"{path} is not {encoding} text (byte {error.start}); get it again") from None
-    yield from enumerate(text.removeprefix("\ufeff").splitlines(), 1)
+        line = content.count(b"\n", 0, error.start) + 1
+        raise AudiolmError(
+            f"{path}:{line}: not {encoding} (byte 0x{content[error.start]:02x}); get it again, or convert it with iconv"
+        ) from None
+    yield from enumerate(lines_of(text.removeprefix("\ufeff")), 1)
 
 
 def read_csv(path: Path, columns: Sequence[str], encoding: str = "utf-8") -> Iterator[tuple[int, dict[str, str]]]:

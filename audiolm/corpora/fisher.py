@@ -35,7 +35,7 @@ from audiolm.jobs.progress import progress
 FIRST_OF_PART_2 = 5851
 SPEECH = {1: "LDC2004S13", 2: "LDC2005S13"}
 TRANSCRIPTS = {1: "LDC2004T19", 2: "LDC2005T19"}
-CALL = re.compile(r"(fe_03_(\d{5}))\.(sph|wav|flac|txt)")
+CALL = re.compile(r"(fe_03_(\d{5}))\.(sph|wav|flac|txt)", re.ASCII)
 LINE = re.compile(r"(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)\s+([AB]):\s*(.*)")
 NOT_WORDS = re.compile(r"\[+[^\[\]]*\]+|\(\(|\)\)")
 CALLDATA = ("CALL_ID", "APIN", "ASX.DL", "BPIN", "BSX.DL")
@@ -100,11 +100,12 @@ def find_files(corpus_dir: Path) -> Files:
             below.remove("bbn_orig")  # the same calls as one of the transcribers delivered them
         for name in sorted(names):
             path = Path(folder, name)
-            if name.endswith("_calldata.tbl"):
+            low = name.lower()  # copies by way of ISO 9660 have capitals
+            if low.endswith("_calldata.tbl"):
                 found.calldata.append(path)
-            elif name.endswith("pindata.tbl"):
+            elif low.endswith("pindata.tbl"):
                 found.pindata.append(path)
-            elif match := CALL.fullmatch(name):
+            elif match := CALL.fullmatch(low):
                 table = found.text if match[3] == "txt" else found.audio
                 table.setdefault(match[1], path)
     return found
@@ -119,7 +120,7 @@ def check_complete(files: Files, corpus_dir: Path, releases: Sequence[int]) -> N
             missing.append(f"{SPEECH[part]} (speech, part {part}: {span}.sph)")
         if not any(part_of(call) == part for call in files.text):
             missing.append(f"{TRANSCRIPTS[part]} (transcripts, part {part}: {span}.txt)")
-        elif not any(f"_p{part}_" in path.name for path in files.calldata):
+        elif not any(f"_p{part}_" in path.name.lower() for path in files.calldata):
             missing.append(f"fe_03_p{part}_calldata.tbl of {TRANSCRIPTS[part]} (its folder doc)")
     if missing:
         raise AudiolmError(

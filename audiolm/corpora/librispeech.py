@@ -73,12 +73,16 @@ def read(root: Path, parts: list[str], genders: dict[str, str]) -> Found:
         speaker = chapter.parent.name
         table = chapter / f"{speaker}-{chapter.name}.trans.txt"
         files = audio_by_stem(chapter)
-        texts = {}
-        if table.is_file():
-            texts = {name: text for name, _, text in (line.partition(" ") for _, line in read_lines(table)) if name}
+        texts, why = {}, f"has no transcript in {table.name}"
+        try:
+            lines = list(read_lines(table)) if table.is_file() else []
+        except AudiolmError as error:
+            lines, why = [], f"has no transcript that can be read: {error}"
+        if lines:
+            texts = {name: text for name, _, text in (line.partition(" ") for _, line in lines) if name}
         for utt, text in texts.items():
             path = files.get(utt, chapter / f"{utt}.flac")
             found.recordings.append(Recording(utt, path, [Utterance(utt, speaker, text)]))
         for utt in files.keys() - texts.keys():
-            found.faults[utt] = f"{files[utt]} has no transcript in {table.name}"
+            found.faults[utt] = f"{files[utt]} {why}"
     return found

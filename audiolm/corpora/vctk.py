@@ -76,7 +76,11 @@ def add_speaker(found: Found, root: Path, audio: Path, speaker: str, suffix: str
                 speaker, f"there is no audio {audio.name}/{speaker}/{id}{suffix} of {texts[id]}"
             )
         else:
-            text = " ".join(line for _, line in read_lines(texts[id])).strip()
+            try:
+                text = " ".join(line for _, line in read_lines(texts[id])).strip()
+            except AudiolmError as error:
+                found.faults[id] = str(error)
+                continue
             if not text:
                 found.faults[id] = f"its transcript {texts[id]} is empty"
                 continue

@@ -5,7 +5,6 @@ there is no ``segments``. See audiolm.data.tables for the line formats.
 """
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from audiolm.data.files import write_lines
 from audiolm.data.readers import (
-    BLANK,
     is_pipe,
     read_other,
     read_reco2dur,
@@ -22,6 +20,7 @@ from audiolm.data.readers import (
     read_text,
     read_utt2spk,
     read_wav_scp,
+    table_line,
     without_pipes,
 )
 from audiolm.data.tables import (
@@ -204,7 +203,7 @@ class DataDir:
         path.mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
             if table:
-                write_lines(path / name, (_line(path / name, key, table[key]) for key in sorted(table)))
+                write_lines(path / name, (table_line(path / name, key, table[key]) for key in sorted(table)))
             else:
                 (path / name).unlink(missing_ok=True)
         for name, entries, write in (("rttm", self.rttm, write_rttm), ("ctm", self.ctm, write_ctm)):
@@ -404,9 +403,3 @@ def filled(path: Path, lines: Iterable[T]) -> Iterator[T]:
         yield line
     if line is None:
         raise AudiolmError(f"{path} is empty, expected one line per id; write it again, or remove it if it is optional")
-
-
-def _line(path: Path, key: str, value: str) -> str:
-    if not key or BLANK.search(key) or not value.strip(" \t\r\n\v\f") or re.search("[\r\n]", value):
-        raise AudiolmError(f"cannot write '{key} {value}' to {path}: an id has no blanks and a value is not empty")
-    return f"{key} {value}"

@@ -1,7 +1,8 @@
 """Texts as documents: Kaldi ``text`` files and plain UTF-8 files, one after another, however long; and their counts.
 
-A document is a line of a Kaldi ``text`` (without its id), a line of a ``.txt`` or ``.txt.gz`` file, or, with ``layout:
-paragraphs``, what stands between two blank lines of one.
+A document is a line of a Kaldi ``text`` (without its id), a line of a ``.txt`` or ``.txt.gz`` file (``.TXT`` too), or,
+with ``layout: paragraphs``, what stands between two blank lines of one. Lines end at ``\\n`` or ``\\r\\n``, and
+at ``\\r`` in a file without any ``\\n``.
 """
 
 import gzip
@@ -12,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from audiolm.data.files import write_lines
+from audiolm.data.files import lines_of, write_lines
 from audiolm.data.tables import read_table
 from audiolm.errors import AudiolmError
 
@@ -56,7 +57,7 @@ def document_files(directory: str | os.PathLike) -> list[Path]:
     """
     directory = Path(directory)
     files = [path for path in (directory / "text",) if path.is_file()]
-    files += sorted(path for path in directory.glob("*") if path.name.endswith(PLAIN))
+    files += sorted(path for path in directory.glob("*") if path.name.lower().endswith(PLAIN))
     if not files:
         raise AudiolmError(f"{directory} holds no text: expected Kaldi's 'text', or UTF-8 files *.txt or *.txt.gz")
     return files
@@ -72,7 +73,7 @@ def read_documents(path: str | os.PathLike, layout: Layout = "lines") -> Iterato
         AudiolmError: the file cannot be read, or is not UTF-8; the message names file and line.
     """
     path = Path(path)
-    if not path.name.endswith(PLAIN):
+    if not path.name.lower().endswith(PLAIN):
         for _, id, text in read_table(path, "<utterance> <text>", may_be_empty=True):
             yield id, text
         return
@@ -95,7 +96,7 @@ def read_documents(path: str | os.PathLike, layout: Layout = "lines") -> Iterato
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
-        with gzip.open(path) if path.name.endswith(".gz") else open(path, "rb") as file:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 try:
                     text = line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -103,6 +104,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                     raise AudiolmError(
                         f"{path}:{number}: not UTF-8 (byte 0x{error.object[error.start]:02x}); convert it with iconv"
                     ) from None
-                yield number, text.strip()
+                if number == 1 and not text.endswith("\n") and "\r" in text:
+                    yield from ((count, part.strip()) for count, part in enumerate(lines_of(text), 1))
+                else:
+                    yield number, text.strip().replace("\r", " ")
     except (OSError, EOFError) as error:
         raise AudiolmError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -69,10 +70,29 @@ def atomic(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
         raise
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, without their ends: ``\\n`` or ``\\r\\n``, and ``\\r`` where a text has no ``\\n`` at all.
+
+    ``str.splitlines`` would cut at form feeds, U+0085, U+2028 and others too, which are inside of lines.
+
+    >>> lines_of("a\\x0bb\\u2028c\\r\\nd\\n"), lines_of("a\\rb")
+    (['a\\x0bb\\u2028c', 'd'], ['a', 'b'])
+    """
+    end = "\n" if "\n" in text else "\r"
+    lines = text.split(end)
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
+
+
 def write_lines(path: str | os.PathLike, lines: Iterable[str]) -> None:
     """Write ``lines`` (without line ends) to ``path`` atomically."""
     with atomic(path) as file:
         file.writelines(f"{line}\n" for line in lines)
+
+
+def step_folders(folder: Path) -> list[int]:
+    """The numbers of the folders ``step_<n>`` of a folder, ascending; ``step_9.bak`` and ``step_1_0`` are none."""
+    names = (re.fullmatch("step_(0|[1-9][0-9]*)", path.name) for path in folder.glob("step_*"))
+    return sorted(int(name[1]) for name in names if name)
 
 
 def remove_others(folder: Path, kept: set[str]) -> None:

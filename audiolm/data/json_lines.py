@@ -20,15 +20,17 @@ def write_json_lines(path: Path, items: Iterable[dict]) -> None:
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict]]:
-    """Yield (line number, object) of a file of JSON lines, gzipped or not.
+    """Yield (line number, object) of a file of JSON lines, gzipped or not, with a byte-order mark or not.
 
     Raises:
         AudiolmError: it cannot be read, or a line is no JSON object.
     """
+    number = 0
     opened = gzip.open if path.suffix == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8") as file:
+        with opened(path, "rb") as file:
             for number, line in enumerate(file, 1):
+                line = line.decode("utf-8-sig" if number == 1 else "utf-8")  # some tools write a byte-order mark
                 if line.strip():
                     item = json.loads(line)
                     if not isinstance(item, dict):
@@ -37,4 +39,4 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict]]:
     except (OSError, EOFError) as error:
         raise AudiolmError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     except ValueError as error:
-        raise AudiolmError(f"{path} is not JSON lines: {error}") from None
+        raise AudiolmError(f"{path}:{number} is not JSON lines: {error}") from None

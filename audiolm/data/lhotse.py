@@ -6,21 +6,24 @@ as alignment; turns of ``rttm`` are supervisions without text in a manifest of t
 and 2, ``lhotse/audio/recording.py``, ``source.py``, ``lhotse/supervision.py``. lhotse itself is not needed.
 """
 
+import math
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.json_lines import read_json_lines, write_json_lines
 from audiolm.data.readers import is_pipe
-from audiolm.data.tables import Segment, Turn, Word, channel_index
+from audiolm.data.tables import Segment, Turn, Word, channel_index, number_of
 from audiolm.data.tools import write_rejected
+from audiolm.data.validate import fit
 from audiolm.errors import AudiolmError
 from audiolm.jobs.progress import progress
 
 MANIFESTS = ("recordings", "supervisions", "turns")
-SLACK = 1e-3  # seconds by which a supervision may pass the end of its recording, as in lhotse's own check
+SLACK = 1e-3  # seconds by which a supervision may begin before its recording, as in lhotse's own check
 
 
 def export_lhotse(data: DataDir, folder: Path) -> list[tuple[str, str]]:
@@ -75,8 +78,9 @@ def _recording(data: DataDir, file: str, recos: list[str]) -> dict:
 
 
 def _supervisions(data: DataDir, rejected: list[tuple[str, str]]) -> Iterator[dict]:
+    """Utterances; recordings are some even where nothing but their words says so."""
     utts_of: dict[str, list[tuple[str, Segment]]] = {}
-    for utt in data.utts if data.segments or data.utt2spk or data.text else ():
+    for utt in data.utts if data.segments or data.utt2spk or data.text or data.ctm else ():
         utts_of.setdefault(data.place(utt).reco, []).append((utt, data.place(utt)))
     words_of = data.words() if data.ctm else {}
     genders, languages = data.others.get("spk2gender", {}), data.others.get("utt2lang", {})
@@ -140,11 +144,12 @@ def import_lhotse(folder: Path, allow_pipes: bool = False) -> tuple[DataDir, lis
     """The data directory of the manifests in a folder: ``recordings``, ``supervisions`` and ``turns``.
 
     Names may have lhotse's prefixes and suffixes (``librispeech_recordings_dev-clean.jsonl.gz``) as long as one file
-    holds each. A supervision of several channels becomes an utterance of the first.
+    holds each. Blanks in ids become ``_``. A supervision of several channels becomes an utterance of the first; one
+    that passes the end of its recording by up to half a second is cut. A score that is no number is none.
 
     Returns:
         the tables, and (id, reason) of what they cannot hold: recordings that are no file (URLs, memory, shar) or are
-        transformed on the fly, supervisions outside their recording.
+        transformed on the fly, supervisions and words outside their recording or without a time, ids that come twice.
 
     Raises:
         AudiolmError: no recordings, two manifests of a kind, a command without ``allow_pipes``.
@@ -154,41 +159,44 @@ def import_lhotse(folder: Path, allow_pipes: bool = False) -> tuple[DataDir, lis
     paths = {kind: _find(folder, kind) for kind in MANIFESTS}
     if paths["recordings"] is None:
         raise AudiolmError(f"no recordings manifest (recordings.jsonl.gz) in {folder}; cuts are not read")
+    files: set[str] = set()
     for _, item in progress(read_json_lines(paths["recordings"]), desc="recordings"):
-        _add_recording(data, recos, item, folder, rejected)
+        _add_recording(data, recos, files, item, folder, rejected)
     whole = True
     for kind in ("supervisions", "turns"):
         for number, item in read_json_lines(paths[kind]) if paths[kind] else ():
+            if missing := {"id", "recording_id", "start", "duration"} - item.keys():
+                raise AudiolmError(f"{paths[kind]}:{number} is no supervision of lhotse (no '{min(missing)}')")
+            id = _id(item["id"])
             try:
-                file, start, duration = item["recording_id"], float(item["start"]), float(item["duration"])
-                channel = item.get("channel", 0)
-                channel = min(channel) if isinstance(channel, list) else int(channel)
-                id = item["id"]
-            except (KeyError, TypeError, ValueError) as error:
-                raise AudiolmError(f"{paths[kind]}:{number} is no supervision of lhotse ({error!r})") from None
-            reco = recos.get((file, channel))
-            if reco is None:
-                rejected.append((id, f"recording '{file}' has no channel {channel} among those read"))
-            elif not (start >= -SLACK and duration > 0 and start + duration <= data.reco2dur[reco] + SLACK):
-                end, total = start + duration, data.reco2dur[reco]
-                rejected.append((id, f"goes from {start:g} to {end:g} s of {total:g} s of recording '{file}'"))
-            elif kind == "turns":
-                name, letter = data.file_and_channel(reco)
-                number = str(channel_index(letter) + 1)
-                data.rttm.append(Turn(name, number, start, duration, item.get("speaker") or reco))
-            else:
-                end = min(round(start + duration, 8), data.reco2dur[reco])
-                data.segments[id] = Segment(reco, max(0.0, start), end)
-                whole &= id == reco and start == 0 and data.reco2dur[reco] - end < SLACK
-                _add_supervision(data, id, item)
-    if whole:
+                reco, start, end = _place(data, recos, item)
+                if kind == "turns":
+                    name, letter = data.file_and_channel(reco)
+                    channel = str(channel_index(letter) + 1)
+                    data.rttm.append(
+                        Turn(name, channel, start, round(end - start, 8), _id(item.get("speaker")) or reco)
+                    )
+                    continue
+                _check_id(id, data.segments)
+                data.segments[id] = Segment(reco, start, end)
+                _add_supervision(data, id, item, rejected)
+            except AudiolmError as error:
+                rejected.append((id, str(error)))
+                continue
+            whole &= id == reco and start == 0 and data.reco2dur[reco] - end < SLACK
+            if isinstance(item.get("channel"), list) and len(item["channel"]) > 1:
+                rejected.append((id, f"is of channels {item['channel']}; kept as an utterance of the first alone"))
+    if whole and len(data.segments) == len(data.wav):
         data.segments = {}
+    if data.utt2spk:  # Kaldi wants one of every utterance; unknown speakers are their own
+        data.utt2spk = {utt: data.utt2spk.get(utt, utt) for utt in data.utts}
     data.others = {name: table for name, table in data.others.items() if table}
     return data, rejected
 
 
 def _find(folder: Path, kind: str) -> Path | None:
-    found = [path for path in sorted(folder.glob("*.jsonl*")) if kind in path.name and not path.name.startswith(".")]
+    name = re.compile(rf"(?:[^.].*[_.-])?{kind}(?:[_.-].*)?\.jsonl(?:\.gz)?")
+    found = [path for path in sorted(folder.glob("*.jsonl*")) if name.fullmatch(path.name)]
     if len(found) > 1:
         raise AudiolmError(
             f"{folder} has {len(found)} manifests of {kind} ({found[0].name}, {found[1].name} …), expected one"
@@ -196,22 +204,67 @@ def _find(folder: Path, kind: str) -> Path | None:
     return found[0] if found else None
 
 
+def _id(value: object) -> str:
+    """An id or a speaker's name without blanks."""
+    return "_".join(str("" if value is None else value).split())
+
+
+def _check_id(id: str, taken: Container[str]) -> None:
+    if not id:
+        raise AudiolmError("its id is empty")
+    if id in taken:
+        raise AudiolmError(f"the id '{id}' comes twice; the first is kept")
+
+
+def _place(data: DataDir, recos: dict[tuple[str, int], str], item: dict) -> tuple[str, float, float]:
+    """(Recording, start, end in seconds) of a supervision."""
+    file, start, duration = _id(item["recording_id"]), _number(item["start"]), _number(item["duration"])
+    channel = item.get("channel", 0)
+    if isinstance(channel, list):
+        channel = min(channel, default=None, key=lambda number: number if isinstance(number, int) else -1)
+    reco = recos.get((file, channel)) if isinstance(channel, int) else None
+    if reco is None:
+        raise AudiolmError(f"recording '{file}' has no channel {channel} among those read")
+    total, end = data.reco2dur[reco], start + duration
+    until, _ = fit(start, end, total)
+    if not (start >= -SLACK and duration > 0 and until is not None and start < total):
+        raise AudiolmError(f"goes from {start:g} to {end:g} s of {total:g} s of recording '{file}'")
+    return reco, max(0.0, start), min(round(until, 8), total)
+
+
+def _number(value: object) -> float:
+    """A finite number, else NaN."""
+    return number_of(str(value))
+
+
 def _add_recording(
     data: DataDir,
     recos: dict[tuple[str, int], str],
+    files: set[str],
     item: dict,
     folder: Path,
     rejected: list[tuple[str, str]],
 ) -> None:
     try:
-        id, sources, duration = item["id"], item["sources"], float(item["duration"])
+        id, sources, duration = _id(item["id"]), item["sources"], _number(item["duration"])
         entries = [(source["type"], source["source"], list(source["channels"])) for source in sources]
     except (KeyError, TypeError, ValueError) as error:
         raise AudiolmError(f"'{str(item)[:60]}' is no recording of lhotse ({error!r}); cuts are not read") from None
+    listed = [channel for _, _, channels in entries for channel in channels]
+    why = ""
     if item.get("transforms"):
-        rejected.append((id, f"its audio is transformed when read ({str(item['transforms'])[:60]}); save it first"))
+        why = f"its audio is transformed when read ({str(item['transforms'])[:60]}); save it first"
+    elif not id or id in files:
+        why = f"the id '{id}' comes twice; the first is kept" if id else "its id is empty"
+    elif not duration > 0:
+        why = f"lasts {item['duration']} s, expected a number of seconds above 0"
+    elif len(set(listed)) < len(listed) or not all(type(channel) is int and channel >= 0 for channel in listed):
+        why = f"found its channels {listed}, expected different numbers from 0"
+    if why:
+        rejected.append((id, why))
         return
-    several = sum(len(channels) for _, _, channels in entries) > 1
+    files.add(id)
+    several = len(listed) > 1
     for kind, source, channels in entries:
         if kind == "command":
             if not data.allow_pipes:
@@ -227,36 +280,55 @@ def _add_recording(
         else:
             rejected.append((id, f"its audio is of type '{kind}', expected a file"))
             continue
+        if kind == "file" and is_pipe(entry.strip()):
+            rejected.append((id, f"its file {entry} would be a pipe in wav.scp; rename it"))
+            continue
         if len(channels) > 1 and channels != list(range(len(channels))):
             rejected.append((id, f"channels {channels} of {source} are not numbered from 0"))
             continue
         for channel in channels:
             letter = chr(ord("A") + channel) if channel < 26 else str(channel + 1)
             reco = f"{id}-{letter}" if several else id
+            if reco in data.wav:
+                rejected.append((reco, f"channel {channel} of '{id}' would have the id of another recording"))
+                continue
             data.wav[reco], data.reco2dur[reco] = entry, duration
             if several:
                 data.reco2file_and_channel[reco] = (id, letter)
             recos[id, channel] = reco
 
 
-def _add_supervision(data: DataDir, id: str, item: dict) -> None:
-    if text := " ".join((item.get("text") or "").split()):
+def _add_supervision(data: DataDir, id: str, item: dict, rejected: list[tuple[str, str]]) -> None:
+    if text := " ".join(str(item.get("text") or "").split()):
         data.text[id] = text
-    if speaker := item.get("speaker"):
-        speaker = "_".join(str(speaker).split())
+    if speaker := _id(item.get("speaker")):
         data.utt2spk[id] = speaker
         if (gender := str(item.get("gender") or "")[:1].lower()) in ("f", "m"):
             data.others.setdefault("spk2gender", {})[speaker] = gender
-    if language := item.get("language"):
+    if language := " ".join(str(item.get("language") or "").split()):
         data.others.setdefault("utt2lang", {})[id] = language
-    file, letter = data.file_and_channel(data.segments[id].reco)
-    for symbol, start, duration, *score in _word_items(item):
-        if symbol := "".join(str(symbol).split()):
-            confidence = 1.0 if not score or score[0] is None else float(score[0])
-            data.ctm.append(Word(file, letter, max(0.0, float(start)), float(duration), symbol, confidence))
+    place = data.segments[id]
+    file, letter = data.file_and_channel(place.reco)
+    for symbol, start, duration, score in _word_items(item):
+        if not (symbol := "".join(str(symbol).split())):
+            continue
+        begin, length, confidence = _number(start), _number(duration), _number(score)
+        end, wrong = fit(begin, begin + length, data.reco2dur[place.reco])
+        if not (begin >= -SLACK and length >= 0):
+            end, wrong = None, f"begins at {start} s and lasts {duration} s, expected two numbers from 0"
+        if end is None:
+            rejected.append((id, f"word '{symbol}' {wrong}"))
+        else:
+            confidence = 1.0 if math.isnan(confidence) else confidence
+            length = end - begin if wrong else length
+            data.ctm.append(Word(file, letter, max(0.0, begin), length, symbol, confidence))
 
 
-def _word_items(item: dict) -> Iterable[list]:
-    """Word alignments as [symbol, start, duration, score]; lhotse before 1.8 wrote objects."""
-    for entry in (item.get("alignment") or {}).get("word", ()):
-        yield list(entry.values()) if isinstance(entry, dict) else entry
+def _word_items(item: dict) -> Iterator[tuple]:
+    """Word alignments as (symbol, start, duration, score or None); lhotse before 1.8 wrote objects."""
+    alignment = item.get("alignment")
+    for entry in (alignment.get("word") or ()) if isinstance(alignment, dict) else ():
+        if isinstance(entry, dict):
+            entry = [entry.get(name) for name in ("symbol", "start", "duration", "score")]
+        symbol, start, duration, score, *_ = *(entry if isinstance(entry, list) else [entry]), None, None, None, None
+        yield symbol, start, duration, score

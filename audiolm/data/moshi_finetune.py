@@ -4,7 +4,8 @@
     data_stereo/call-A.wav   left: the main speaker (Moshi); right: the user
     data_stereo/call-A.json  {"alignments": [["hello", [0.32, 0.64], "SPEAKER_MAIN"], …]}
 
-Words of the user have the label ``SPEAKER_USER``; that project's builder passes over all but ``SPEAKER_MAIN``.
+Words of the user have the label ``SPEAKER_USER``; that project's builder passes over all but ``SPEAKER_MAIN``. Words of
+other labels (a diarizer's ``SPEAKER_00``) are nobody's that the format knows: an import leaves them out and says so.
 """
 
 import json
@@ -18,8 +19,9 @@ from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.files import atomic, name_of
 from audiolm.data.json_lines import read_json_lines, write_json_lines
-from audiolm.data.tables import Segment, Turn, Word, channel_index
+from audiolm.data.tables import Segment, Turn, Word, channel_index, number_of
 from audiolm.data.tools import write_rejected
+from audiolm.data.validate import ROUNDING, fit
 from audiolm.errors import AudiolmError
 from audiolm.jobs.progress import progress
 
@@ -92,7 +94,8 @@ def import_moshi_finetune(listing: Path) -> tuple[DataDir, list[tuple[str, str]]
     each channel is a speaker of its own.
 
     Returns:
-        the tables, and (id, reason) of files that cannot be read or have no transcript.
+        the tables, and (id, reason) of files that cannot be read or have no transcript, and of words that have no time,
+        are outside their file or have another label.
 
     Raises:
         AudiolmError: the JSONL cannot be read, or nothing of it can be used.
@@ -109,16 +112,16 @@ def import_moshi_finetune(listing: Path) -> tuple[DataDir, list[tuple[str, str]]
                 raise AudiolmError(f"{path} has {header.channels} channel(s), expected two")
             if f"{name}-A" in data.wav:
                 raise AudiolmError(f"{path} and {data.wav[f'{name}-A']} have the same name")
-            words = _read_words(path.with_suffix(".json"), name)
+            words, faults = _read_words(path.with_suffix(".json"), name, header.duration)
         except AudiolmError as error:
             rejected.append((name, str(error)))
             continue
+        rejected += [(name, fault) for fault in faults]
         for channel in "AB":
             reco = f"{name}-{channel}"
             data.wav[reco], data.reco2dur[reco] = str(path), round(header.duration, 6)
             data.reco2file_and_channel[reco] = (name, channel)
-            own = [word for word in words if word.channel == channel and word.start < header.duration]
-            _add_utterances(data, reco, own, header.duration)
+            _add_utterances(data, reco, [word for word in words if word.channel == channel], header.duration)
     if not data.wav:
         raise AudiolmError(
             f"nothing of {listing} can be used; the first reason: {': '.join((rejected or [('', 'empty')])[0])}"
@@ -126,21 +129,40 @@ def import_moshi_finetune(listing: Path) -> tuple[DataDir, list[tuple[str, str]]
     return data, rejected
 
 
-def _read_words(path: Path, name: str) -> list[Word]:
-    """The words of a file, in order of time; one with blanks in it becomes several of equal length."""
+def _read_words(path: Path, name: str, duration: float) -> tuple[list[Word], list[str]]:
+    """The words of a file of ``duration`` s, in order of time, and what is wrong with others.
+
+    A word with blanks in it becomes several of equal length; one that passes the end by up to half a second is cut.
+    """
     try:
-        alignments = json.loads(path.read_text(encoding="utf-8"))["alignments"]
-        entries = [(str(text).split(), float(times[0]), float(times[1]), label) for text, times, label in alignments]
+        alignments = json.loads(path.read_text(encoding="utf-8-sig"))["alignments"]
+        entries = [(str(text), *times, label) for text, times, label in alignments]
+        entries = [(text, number_of(str(start)), number_of(str(end)), label) for text, start, end, label in entries]
     except OSError as error:
         raise AudiolmError(f"no transcript {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise AudiolmError(f'{path} is not {{"alignments": [[word, [start, end], speaker], …]}} ({error!r})') from None
-    words = []
-    for parts, start, end, label in entries:
-        channel = "A" if label == MAIN else "B"
-        step = max(0.0, end - start) / max(1, len(parts))
-        words += [Word(name, channel, max(0.0, start + n * step), step, part) for n, part in enumerate(parts)]
-    return sorted(words, key=lambda word: (word.channel, word.start))
+    words, faults, others = [], [], {}
+    for text, start, end, label in entries:
+        word = f"{path.name}: word '{text.strip()}'"
+        until, wrong = fit(start, end, duration)
+        if label not in (MAIN, USER):
+            others.setdefault(str(label), []).append(text)
+        elif not (start >= -ROUNDING and end >= start):
+            faults.append(f"{word} goes from {start:g} to {end:g} s, expected 0 <= start <= end")
+        elif until is None:
+            faults.append(f"{word} {wrong}")
+        else:
+            start, parts = max(0.0, start), text.split()
+            step = max(0.0, until - start) / max(1, len(parts))
+            channel = "A" if label == MAIN else "B"
+            words += [Word(name, channel, start + n * step, step, part) for n, part in enumerate(parts)]
+    faults += [
+        f"{path.name}: {len(texts)} words of label '{label}' (the first: '{texts[0].strip()}'), expected {MAIN} or"
+        f" {USER}"
+        for label, texts in others.items()
+    ]
+    return sorted(words, key=lambda word: (word.channel, word.start)), faults
 
 
 def _add_utterances(data: DataDir, reco: str, words: list[Word], duration: float) -> None:

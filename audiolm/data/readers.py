@@ -7,7 +7,18 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from audiolm.data.tables import Ids, Problem, Report, channel_index, number_of, read_table, refuse, split
+from audiolm.data.tables import (
+    FROM_0,
+    Ids,
+    Problem,
+    Report,
+    channel_index,
+    channel_name,
+    number_of,
+    read_table,
+    refuse,
+    split,
+)
 from audiolm.errors import AudiolmError
 
 BLANK = re.compile(r"[ \t\r\n\v\f]")
@@ -62,27 +73,26 @@ def read_utt2spk(path: Path, report: Report = refuse, ids: Ids = None):
             yield number, utt, spk
 
 
-def read_reco2file_and_channel(path: Path, report: Report = refuse, ids: Ids = None, files: Ids = None):
+def read_reco2file_and_channel(path: Path, report: Report = refuse, ids: Ids = None, files: Ids = None, first: int = 1):
     """Yield (line, recording, (file, channel)); two recordings may not be the same channel.
 
-    ``ids`` and ``files``: only these recordings, or the recordings of these files.
+    ``ids`` and ``files``: only these recordings, or the recordings of these files; ``first``: see tables.iter_rttm.
     """
     expected, taken = "<recording> <file> <channel: A, B … or 1, 2 …>", {}
     only, column = (ids, 0) if files is None else (files, 1)
     for number, reco, rest in read_table(path, expected, report, ids=only, column=column):
         fields = split(rest)
-        try:
-            place = (fields[0], channel_index(fields[1])) if len(fields) == 2 else None
-        except AudiolmError:
-            place = None
-        if place is None:
-            report(Problem(str(path), number, reco, f"found '{reco} {rest}', expected '{expected}'"))
-        elif place in taken:
-            reason = f"'{reco}' is channel {fields[1]} of '{fields[0]}', which '{taken[place]}' is already"
+        channel = channel_name(fields[1], first) if len(fields) == 2 else ""
+        if not channel:
+            from_0 = len(fields) == 2 and fields[1] == "0"
+            why = FROM_0 if from_0 else f"expected '{expected}'"
+            report(Problem(str(path), number, reco, f"found '{reco} {rest}', {why}", repairable=from_0))
+        elif (place := (fields[0], channel_index(channel))) in taken:
+            reason = f"'{reco}' is channel {channel} of '{fields[0]}', which '{taken[place]}' is already"
             report(Problem(str(path), number, reco, reason))
         else:
             taken[place] = reco
-            yield number, reco, (fields[0], fields[1])
+            yield number, reco, (fields[0], channel)
 
 
 def read_reco2dur(path: Path, report: Report = refuse, ids: Ids = None):
@@ -92,3 +102,14 @@ def read_reco2dur(path: Path, report: Report = refuse, ids: Ids = None):
             report(Problem(str(path), number, reco, f"'{reco}' lasts '{rest}', expected a number of seconds above 0"))
         else:
             yield number, reco, float(rest)
+
+
+def table_line(path: Path, key: str, value: str) -> str:
+    """The line of a table that says ``value`` of ``key``.
+
+    Raises:
+        AudiolmError: no line can.
+    """
+    if not key or BLANK.search(key) or not value.strip(" \t\r\n\v\f") or re.search("[\r\n]", value):
+        raise AudiolmError(f"cannot write '{key} {value}' to {path}: an id has no blanks and a value is not empty")
+    return f"{key} {value}"

@@ -27,6 +27,9 @@ OTHER_RTTM_TYPES = frozenset(
     "NOSCORE NO_RT_METADATA SEGMENT LEXEME NON-LEX NON-SPEECH FILLER EDIT IP SU CB A/P SPKR-INFO".split()
 )
 CHANNEL = "a letter (A, B …) or a number from 1"  # what a channel is called
+# The words of a ctm that mark alternatives.
+ALTERNATIVES = frozenset(("<ALT_BEGIN>", "<ALT>", "<ALT_END>"))
+FROM_0 = "the table counts channels from 0, expected from 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +234,13 @@ def split(text: str) -> list[str]:
 
 
 def number_of(text: str) -> float:
-    """The finite number that ``text`` writes, else NaN."""
+    """The finite number that ``text`` writes, else NaN.
+
+    >>> number_of("1e-2"), number_of("1_0"), number_of("inf")
+    (0.01, nan, nan)
+    """
+    if "_" in text or not text.isascii():  # Python reads 1_0 as 10, and digits of every script
+        return math.nan
     try:
         value = float(text)
     except ValueError:
@@ -252,13 +261,20 @@ def seconds(value: float) -> str:
 def read_segments(
     path: str | os.PathLike, report: Report = refuse, recos: Ids = None
 ) -> Iterator[tuple[int, str, Segment]]:
-    """Yield (line number, utterance id, segment) of a ``segments`` file; 0 ≤ start < end is checked."""
+    """Yield (line number, utterance id, segment) of a ``segments`` file; 0 ≤ start < end is checked.
+
+    With a ``report`` that returns, an end of -1, which is Kaldi's for the recording's end, is reported and becomes inf.
+    """
     expected = "<utterance> <recording> <start> <end>"
     for number, utt, rest in read_table(path, expected, report, ids=recos, column=1):
         fields = split(rest)
         start, end = (number_of(fields[1]), number_of(fields[2])) if len(fields) == 3 else (math.nan, math.nan)
         if math.isnan(start + end):
             report(Problem(os.fspath(path), number, utt, f"found '{utt} {rest}', expected '{expected}'"))
+        elif end == -1 and start >= 0:
+            reason = f"'{utt}' ends at -1, which in Kaldi is the recording's end; expected its time"
+            report(Problem(os.fspath(path), number, utt, reason, repairable=True))
+            yield number, utt, Segment(fields[0], start, math.inf)
         elif not 0 <= start < end:
             reason = f"'{utt}' goes from {seconds(start)} to {seconds(end)} s, expected 0 <= start < end"
             report(Problem(os.fspath(path), number, utt, reason))
@@ -266,8 +282,13 @@ def read_segments(
             yield number, utt, Segment(fields[0], start, end)
 
 
-def iter_rttm(path: str | os.PathLike, report: Report = refuse, files: Ids = None) -> Iterator[tuple[int, Turn]]:
-    """Yield (line number, turn) of an ``rttm``'s SPEAKER lines; with ``files``, of theirs."""
+def iter_rttm(
+    path: str | os.PathLike, report: Report = refuse, files: Ids = None, first: int = 1
+) -> Iterator[tuple[int, Turn]]:
+    """Yield (line number, turn) of an ``rttm``'s SPEAKER lines; with ``files``, of theirs.
+
+    ``first``: the number of a file's first channel; 0 where audiolm.data.channels found that the table means that.
+    """
     expected = "SPEAKER <file> <channel> <start> <duration> <NA> <NA> <speaker> <NA> [<NA>]"
     for number, fields in rows(path, 0, 11, expected, report, files, column=1):
         if fields[0].startswith(";;") or fields[0] in OTHER_RTTM_TYPES:
@@ -279,22 +300,30 @@ def iter_rttm(path: str | os.PathLike, report: Report = refuse, files: Ids = Non
         elif start < 0 or duration < 0:
             reason = f"turn of '{fields[7]}' starts at {fields[3]} s and lasts {fields[4]} s, expected both >= 0"
             report(Problem(os.fspath(path), number, fields[1], reason))
-        elif not is_channel(fields[2]):
-            reason = f"turn of '{fields[7]}' is in channel '{fields[2]}', expected {CHANNEL}"
-            report(Problem(os.fspath(path), number, fields[1], reason))
+        elif not (channel := channel_name(fields[2], first)):
+            reason = f"turn of '{fields[7]}' is in channel '{fields[2]}', {_expected(fields[2])}"
+            report(Problem(os.fspath(path), number, fields[1], reason, repairable=fields[2] == "0"))
         else:
-            yield number, Turn(fields[1], fields[2], start, duration, fields[7])
+            yield number, Turn(fields[1], channel, start, duration, fields[7])
 
 
-def iter_ctm(path: str | os.PathLike, report: Report = refuse, files: Ids = None) -> Iterator[tuple[int, Word]]:
+def iter_ctm(
+    path: str | os.PathLike, report: Report = refuse, files: Ids = None, first: int = 1
+) -> Iterator[tuple[int, Word]]:
     """Yield (line number, word) of a ``ctm``, with ``files`` of theirs; starts within a channel must not go back.
 
-    With a ``report`` that returns, a word out of order is reported and kept.
+    Of alternatives (``<ALT_BEGIN>`` … ``<ALT>`` … ``<ALT_END>``) the first is read. With a ``report`` that returns, a
+    word out of order is reported and kept. ``first``: see iter_rttm.
     """
     expected = "<file> <channel> <start> <duration> <word> [<confidence>]"
-    path, last = os.fspath(path), {}
+    path, last, passed_over = os.fspath(path), {}, set()
     for number, fields in rows(path, 0, 7, expected, report, files):
         if fields[0].startswith(";;"):
+            continue
+        if len(fields) == 5 and fields[2:4] == ["*", "*"] and fields[4] in ALTERNATIVES:
+            (passed_over.add if fields[4] == "<ALT>" else passed_over.discard)((fields[0], fields[1]))
+            continue
+        if tuple(fields[:2]) in passed_over:
             continue
         found = " ".join(fields)
         start, duration = (number_of(field) for field in fields[2:4]) if len(fields) > 3 else (math.nan, math.nan)
@@ -305,15 +334,16 @@ def iter_ctm(path: str | os.PathLike, report: Report = refuse, files: Ids = None
         if start < 0 or duration < 0:
             report(Problem(path, number, fields[0], f"found '{found}', expected start and duration >= 0"))
             continue
-        if not is_channel(fields[1]):
-            report(Problem(path, number, fields[0], f"found '{found}', expected as channel {CHANNEL}"))
+        if not (channel := channel_name(fields[1], first)):
+            reason = f"found '{found}', {_expected(fields[1], 'as channel ')}"
+            report(Problem(path, number, fields[0], reason, repairable=fields[1] == "0"))
             continue
-        place = (fields[0], fields[1])
+        place = (fields[0], channel)
         if start < last.get(place, 0.0):
             reason = f"'{fields[4]}' at {fields[2]} s comes after a word at {seconds(last[place])} s of its channel"
             report(Problem(path, number, fields[0], f"{reason}, expected the order of time", repairable=True))
         last[place] = start
-        yield number, Word(fields[0], fields[1], start, duration, fields[4], confidence)
+        yield number, Word(fields[0], channel, start, duration, fields[4], confidence)
 
 
 def read_rttm(path: str | os.PathLike, files: Ids = None) -> list[Turn]:
@@ -336,9 +366,19 @@ def write_ctm(path: str | os.PathLike, words: Iterable[Word]) -> None:
     write_lines(path, (word.line for word in sorted(words, key=WORD_ORDER)))
 
 
-def is_channel(name: str) -> bool:
-    """Whether ``name`` is a channel's as tables write it."""
-    return (len(name) == 1 and "A" <= name <= "Z") or (name.isascii() and name.isdigit() and int(name) > 0)
+def channel_name(text: str, first: int = 1) -> str:
+    """How the tables of this project write the channel that another's call ``text``, or "" if that is none.
+
+    Letters become capitals. ``first``: the number of a file's first channel.
+
+    >>> channel_name("b"), channel_name("2"), channel_name("1", first=0), channel_name("0")
+    ('B', '2', '2', '')
+    """
+    if len(text) == 1 and text.isascii() and text.isalpha():
+        return text.upper()
+    if not (text.isascii() and text.isdigit()) or int(text) < first:
+        return ""
+    return text if first == 1 else str(int(text) + 1 - first)
 
 
 def channel_index(channel: str) -> int:
@@ -347,6 +387,11 @@ def channel_index(channel: str) -> int:
     Raises:
         AudiolmError: ``channel`` is neither.
     """
-    if not is_channel(channel):
+    name = channel_name(channel)
+    if not name:
         raise AudiolmError(f"unknown channel '{channel}', expected {CHANNEL}")
-    return ord(channel) - ord("A") if channel.isalpha() else int(channel) - 1
+    return ord(name) - ord("A") if name.isalpha() else int(name) - 1
+
+
+def _expected(channel: str, what: str = "") -> str:
+    return FROM_0 if channel == "0" else f"expected {what}{CHANNEL}"

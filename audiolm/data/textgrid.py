@@ -11,6 +11,7 @@ from pathlib import Path
 from audiolm.data.datadir import DataDir
 from audiolm.data.files import name_of, write_lines
 from audiolm.data.tables import Turn, Word, channel_index, seconds
+from audiolm.errors import AudiolmError
 
 Interval = tuple[float, float, str]  # start, end (s), label
 
@@ -34,10 +35,22 @@ def write_textgrid(path: str | os.PathLike, tiers: Mapping[str, Sequence[Interva
     write_lines(path, lines)
 
 
-def write_textgrids(data: DataDir, directory: Path, words: Iterable[Word] = (), turns: Iterable[Turn] = ()) -> int:
+def write_textgrids(
+    data: DataDir,
+    directory: Path,
+    words: Iterable[Word] = (),
+    turns: Iterable[Turn] = (),
+    tables: tuple[str | Path, str | Path] = ("ctm", "rttm"),
+) -> int:
     """Write ``<file>.TextGrid`` for every file: a tier of words a channel, and one of turns a speaker; how many.
 
     Files are as long as their longest channel; ``/`` in a file's id becomes ``%2F``, ``%`` ``%25``.
+
+    Args:
+        tables: where the words and the turns were read from, for errors.
+
+    Raises:
+        AudiolmError: a word or turn is of a file that ``data`` has not.
     """
     lengths: dict[str, float] = {}
     for reco in data.recos:
@@ -45,19 +58,31 @@ def write_textgrids(data: DataDir, directory: Path, words: Iterable[Word] = (), 
         lengths[file] = max(lengths.get(file, 0.0), data.duration(reco))
     tiers: dict[str, dict[str, list[Interval]]] = {file: {} for file in sorted(lengths)}
     for word in words:
-        name = f"words {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[channel_index(word.channel)]}"
-        tiers[word.file].setdefault(name, []).append((word.start, word.end, word.word))
+        channel = channel_index(word.channel)
+        name = f"words {chr(ord('A') + channel) if channel < 26 else channel + 1}"
+        _tiers_of(tiers, word, data, tables[0]).setdefault(name, []).append((word.start, word.end, word.word))
     for turn in turns:
-        tiers[turn.file].setdefault(f"speaker {turn.speaker}", []).append((turn.start, turn.end, turn.speaker))
+        own, name = _tiers_of(tiers, turn, data, tables[1]), f"speaker {turn.speaker}"
+        own.setdefault(name, []).append((turn.start, turn.end, turn.speaker))
     for file, own in tiers.items():
         write_textgrid(directory / f"{name_of(file)}.TextGrid", dict(sorted(own.items())), lengths[file])
     return len(tiers)
 
 
+def _tiers_of(tiers: dict[str, dict], entry: Word | Turn, data: DataDir, table: str | Path) -> dict:
+    if entry.file not in tiers:
+        raise AudiolmError(
+            f"{table} names a recording '{entry.file}' (at {seconds(entry.start)} s), which"
+            f" {data.path or 'the directory'}/wav.scp has not; take it out of the one, or add it to the other"
+        )
+    return tiers[entry.file]
+
+
 def _layers(name: str, intervals: Sequence[Interval]) -> list[tuple[str, list[Interval]]]:
     """Intervals of positive length, dealt to as few tiers as hold them without overlap; one tier at least."""
     layers: list[list[Interval]] = [[]]
-    for interval in sorted(interval for interval in intervals if seconds(interval[1]) != seconds(interval[0])):
+    rounded = [(round(start, 6), round(end, 6), label) for start, end, label in intervals]  # as they are written
+    for interval in sorted(interval for interval in rounded if interval[0] != interval[1]):
         free = next((layer for layer in layers if not layer or layer[-1][1] <= interval[0]), None)
         if free is None:
             layers.append(free := [])

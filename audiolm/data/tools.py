@@ -9,6 +9,7 @@ import numpy as np
 
 from audiolm.data.datadir import OTHER_TABLES, OWN_TABLES, DataDir
 from audiolm.data.files import write_lines
+from audiolm.data.readers import table_line
 from audiolm.data.tables import Problem, channel_index
 from audiolm.data.validate import examine
 from audiolm.errors import AudiolmError
@@ -34,6 +35,48 @@ def fix(path: str | os.PathLike, allow_pipes: bool = False, open_audio: bool = F
     return found.problems
 
 
+def write_sound(data: DataDir, path: str | os.PathLike, open_audio: bool = False) -> tuple[DataDir, list[Problem]]:
+    """Write tables that were made of another tool's, less what ``examine`` finds wrong with them.
+
+    Returns:
+        what was written, which validates, and the problems.
+
+    Raises:
+        AudiolmError: nothing of them is sound; then no data directory is left.
+    """
+    path = Path(path)
+    problems = _drop_unwritable(data, path)
+    data.write(path)
+    try:
+        found = examine(path, allow_pipes=data.allow_pipes, open_audio=open_audio)
+    except AudiolmError:
+        (path / "wav.scp").unlink(missing_ok=True)
+        raise
+    if found.problems:
+        found.sound.write(path)
+    return found.sound, problems + found.problems
+
+
+def _drop_unwritable(data: DataDir, path: Path) -> list[Problem]:
+    """Take what no line can hold (line feeds, halves of characters) out of the tables that other tools fill."""
+    problems = []
+    dependent = {"wav.scp": (data.reco2file_and_channel, data.reco2dur)}
+    for name, table in (("wav.scp", data.wav), ("text", data.text), ("utt2spk", data.utt2spk)):
+        for key, value in list(table.items()):
+            try:
+                table_line(path / name, key, value).encode()
+            except (AudiolmError, UnicodeEncodeError):
+                problems.append(Problem(str(path / name), 0, ascii(key)[1:-1], f"no line can hold {value!a}"))
+                for keyed in (table, *dependent.get(name, ())):
+                    keyed.pop(key, None)
+    kept = [word for word in data.ctm if word.word.encode(errors="ignore").decode() == word.word]
+    if len(kept) < len(data.ctm):
+        reason = f"{len(data.ctm) - len(kept)} words hold halves of characters"
+        problems.append(Problem(str(path / "ctm"), 0, "ctm", reason))
+        data.ctm = kept
+    return problems
+
+
 def write_rejected(path: str | os.PathLike, rejected: Iterable[Problem | tuple[str, str]]) -> None:
     """Write ``<id>\\t<reason>`` lines: of problems (those without an id under their file and line), or of pairs."""
     pairs = (
@@ -42,12 +85,12 @@ def write_rejected(path: str | os.PathLike, rejected: Iterable[Problem | tuple[s
         else (item.id or f"{os.path.basename(item.path)}:{item.line}", f"{os.path.basename(item.path)}: {item.reason}")
         for item in rejected
     )
-    write_lines(path, (f"{key}\t{' '.join(reason.split())}" for key, reason in pairs))
+    write_lines(path, (f"{' '.join(key.split())}\t{' '.join(reason.split())}" for key, reason in pairs))
 
 
 def rejections(path: str | os.PathLike) -> list[tuple[str, str]]:
     """The (id, reason) pairs of a file that ``write_rejected`` wrote."""
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", newline="\n") as file:
         return [tuple(line.rstrip("\n").split("\t", 1)) for line in file]
 
 

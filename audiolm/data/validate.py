@@ -7,13 +7,16 @@ Two differences from Kaldi's ``validate_data_dir.sh``: recordings without uttera
 dialogue), and so are utterances without a transcript (the untranscribed part of a corpus).
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from audiolm.data import readers
+from audiolm.data.channels import first_channel
 from audiolm.data.datadir import OTHER_TABLES, DataDir, existing
 from audiolm.data.tables import (
     Problem,
@@ -69,7 +72,8 @@ def examine(
         keep_times: False checks ``rttm`` and ``ctm`` without holding them in memory.
 
     Raises:
-        AudiolmError: there is no directory, no ``wav.scp``, or nothing sound in it.
+        AudiolmError: there is no directory, no ``wav.scp``, or nothing sound in it; a table counts the channels of some
+            files from 0 and of others from 1.
     """
     path = existing(path)
     found = Findings(DataDir(path=path, allow_pipes=allow_pipes))
@@ -77,9 +81,10 @@ def examine(
     data.wav = {reco: entry for _, reco, entry in readers.read_wav_scp(path / "wav.scp", allow_pipes, report)}
     if not data.wav and not found.problems:
         raise AudiolmError(f"{path}/wav.scp is empty, expected one line per recording")
-    data.reco2file_and_channel = _of_known(
-        path / "reco2file_and_channel", readers.read_reco2file_and_channel, "recording", data.wav, report
-    )
+    read_channels, channels = readers.read_reco2file_and_channel, path / "reco2file_and_channel"
+    if channels.is_file():
+        read_channels = partial(read_channels, first=first_channel(channels, channels.name, report))
+    data.reco2file_and_channel = _of_known(channels, read_channels, "recording", data.wav, report)
     data.reco2dur = _of_known(path / "reco2dur", readers.read_reco2dur, "recording", data.wav, report)
     if open_audio:
         _check_headers(data, report)
@@ -119,8 +124,8 @@ def fit(start: float, end: float, duration: float | None) -> tuple[float | None,
 def inside(data: DataDir, path: Path, lines: Callable, report: Report) -> Iterator[T]:
     """Turns or words of a file that lie in recordings of ``data``; small overshoots are cut."""
     recos = data.reco_of_channel()
-    what = {iter_rttm: "turn", iter_ctm: "word"}[lines]
-    for number, entry in lines(path, report):
+    what, table = {iter_rttm: ("turn", "rttm"), iter_ctm: ("word", "ctm")}[lines]
+    for number, entry in lines(path, report, first=first_channel(path, table, report, recos)):
         name = f"{what} '{entry.word if what == 'word' else entry.speaker}'"
         reco = recos.get((entry.file, channel_index(entry.channel)))
         if reco is None:
@@ -151,6 +156,7 @@ def _of_known(path: Path, read: Callable, kind: str, known: dict, report: Report
 def _check_headers(data: DataDir, report: Report) -> None:
     from audiolm.data import audio
 
+    only: dict[tuple[str, str], list[str]] = {}  # (path, file id) of one channel -> recordings
     for reco in data.recos:
         try:
             header = audio.info(data.wav_path(reco), allow_pipes=data.allow_pipes)
@@ -160,26 +166,53 @@ def _check_headers(data: DataDir, report: Report) -> None:
             for table in (data.wav, data.reco2file_and_channel, data.reco2dur):
                 table.pop(reco, None)
             continue
+        if header.channels == 1 and reco in data.reco2file_and_channel:
+            only.setdefault((data.wav[reco], data.file_and_channel(reco)[0]), []).append(reco)
         written = data.reco2dur.get(reco, header.duration)
         if abs(written - header.duration) > ROUNDING:
             reason = f"'{reco}' lasts {seconds(header.duration)} s, the table says {seconds(written)} s"
             report(Problem(str(data.path / "reco2dur"), 0, reco, reason, repairable=True))
         data.reco2dur[reco] = round(header.duration, 6)
+    for (entry, _), recos in only.items():
+        for reco in recos if len(recos) > 1 else ():
+            channels = " and ".join(data.file_and_channel(reco)[1] for reco in recos)
+            reason = f"'{reco}': {entry} has one channel, reco2file_and_channel names {channels} of it"
+            report(Problem(str(data.path / "wav.scp"), 0, reco, reason))
+        for reco in recos if len(recos) > 1 else ():
+            for table in (data.wav, data.reco2file_and_channel, data.reco2dur):
+                table.pop(reco, None)
 
 
 def check_segments(path: Path, data: DataDir, report: Report) -> dict[str, Segment]:
     """The segments of a file that are inside recordings of ``data``; small overshoots are cut."""
-    segments = {}
+    segments, lengths = {}, dict(data.reco2dur)
     for number, utt, place in read_segments(path, report) if path.is_file() else ():
         if place.reco not in data.wav:
             report(Problem(str(path), number, utt, f"'{utt}' is in recording '{place.reco}', which wav.scp has not"))
             continue
+        if place.end == math.inf:
+            try:
+                place = replace(place, end=_length(data, place.reco, lengths))
+            except AudiolmError as error:
+                report(Problem(str(path), number, utt, f"'{utt}' ends with its recording, and {error}"))
+                continue
         end, wrong = fit(place.start, place.end, data.reco2dur.get(place.reco))
+        if place.start >= place.end:
+            end, wrong = None, f"begins at {seconds(place.start)} s, the recording ends at {seconds(place.end)} s"
         if wrong:
             report(Problem(str(path), number, utt, f"'{utt}' {wrong}", repairable=end is not None))
         if end is not None:
             segments[utt] = replace(place, end=end) if wrong else place
     return segments
+
+
+def _length(data: DataDir, reco: str, lengths: dict[str, float]) -> float:
+    """Seconds of a recording: of ``lengths``, else of its file's header, which ``lengths`` then has too."""
+    if reco not in lengths:
+        from audiolm.data import audio
+
+        lengths[reco] = round(audio.info(data.wav_path(reco), data.allow_pipes).duration, 6)
+    return lengths[reco]
 
 
 def _check_utterances(found: Findings) -> None:

@@ -1,6 +1,5 @@
 """What one can hear and read: originals beside their resynthesis, continuations, speech, transcripts."""
 
-import json
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from html import escape
@@ -10,6 +9,7 @@ import numpy as np
 
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
+from audiolm.data.json_lines import read_json_lines
 from audiolm.data.tokens import TokenReader
 from audiolm.report.picture import audio_uri, envelope_path, mel_uri
 
@@ -93,8 +93,7 @@ def _varied(data: DataDir) -> list[str]:
 
 def read_items(folder: Path) -> tuple[DataDir, list[dict]]:
     """A ``generate/<mode>`` folder: its data directory, and the lines of ``meta.jsonl``."""
-    lines = (folder / "meta.jsonl").read_text(encoding="utf-8").splitlines()
-    return DataDir.read(folder), [json.loads(line) for line in lines]
+    return DataDir.read(folder), [item for _, item in read_json_lines(folder / "meta.jsonl")]
 
 
 def conversations(folder: Path) -> str:

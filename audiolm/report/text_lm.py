@@ -1,10 +1,10 @@
 """A text LM on the page: what it is and has read, and how it goes on with texts."""
 
-import json
 from html import escape
 from pathlib import Path
 
 from audiolm.data.documents import Counts
+from audiolm.data.json_lines import read_json_lines
 from audiolm.train import config
 
 LEAD = "What it is made of, and how much text each set has."
@@ -60,7 +60,7 @@ def _sets(dump: Path) -> str:
 
 def samples(path: Path) -> tuple[str, str]:
     """(Lead, a table of prompts, what the model made of them, and how the documents go on) of ``samples.jsonl``."""
-    items = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    items = [item for _, item in read_json_lines(path)]
     rows = "".join(
         f"<tr><td>{escape(item['prompt']) or '<i>nothing</i>'}</td><td><ins>{escape(item['continuation'])}</ins></td>"
         f"<td>{escape(item['original'])}</td></tr>"

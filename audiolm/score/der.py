@@ -140,9 +140,14 @@ def by_file(turns: Iterable[Turn]) -> dict[str, list[Turn]]:
 
 
 def read_uem(path: str | Path) -> dict[str, list[tuple[float, float]]]:
-    """Read NIST's ``uem``: file id -> evaluated stretches in seconds."""
+    """Read NIST's ``uem``: file id -> evaluated stretches in seconds; comments (``;;``) and empty lines are allowed."""
     table = defaultdict(list)
-    for number, fields in rows(path, 4, 5, "<file> <channel> <start> <end>"):
+    expected = "<file> <channel> <start> <end>"
+    for number, fields in rows(path, 0, 5, expected):
+        if fields[0].startswith(";;"):
+            continue
+        if len(fields) < 4:
+            raise AudiolmError(f"{path}:{number}: found '{' '.join(fields)}', expected '{expected}'")
         start, end = number_of(fields[2]), number_of(fields[3])
         if not 0 <= start < end:
             raise AudiolmError(f"{path}:{number}: found {' '.join(fields)}, expected 0 <= start < end in seconds")

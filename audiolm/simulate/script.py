@@ -20,7 +20,7 @@ from types import ModuleType
 
 import numpy as np
 
-from audiolm.data.files import write_lines
+from audiolm.data.files import lines_of, write_lines
 from audiolm.errors import AudiolmError
 from audiolm.simulate import grammar as english
 
@@ -168,7 +168,7 @@ def read_scripts(path: Path) -> list[Script]:
     if not path.is_file():
         raise AudiolmError(f"no dialogue scripts at {path}; write them with: audiolm simulate scripts")
     scripts = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, text in enumerate(lines_of(path.read_text(encoding="utf-8")), start=1):
         try:
             fields = json.loads(text)
             fields["speakers"] = {channel: Speaker(**fields["speakers"][channel]) for channel in CHANNELS}

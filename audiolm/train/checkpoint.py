@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from audiolm.data.files import atomic, temporary
+from audiolm.data.files import atomic, step_folders, temporary
 from audiolm.errors import AudiolmError
 from audiolm.train.shard import shard_like
 from audiolm.train.system import check_same_tensors
@@ -46,7 +46,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Return the steps that have a checkpoint, ascending."""
-        return sorted(int(path.name.removeprefix("step_")) for path in self.root.glob("step_*"))
+        return step_folders(self.root)
 
     def path(self, step: int) -> Path:
         return self.root / f"step_{step}"

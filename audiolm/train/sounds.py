@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from audiolm.data.files import step_folders
+
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
@@ -38,7 +40,7 @@ def write_sounds(exp_dir: Path, board: "SummaryWriter", step: int, sounds: Sound
     _write(folder / f"step_{step}", board, "samples", step, sounds.sample_rate, sounds.made)
     if not (folder / "original").exists():
         _write(folder / "original", board, "original", step, sounds.sample_rate, sounds.originals)
-    steps = sorted(int(path.name.removeprefix("step_")) for path in folder.glob("step_*"))
+    steps = step_folders(folder)
     for old in steps[:-KEPT]:
         shutil.rmtree(folder / f"step_{old}")
 

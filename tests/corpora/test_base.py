@@ -103,6 +103,14 @@ def test_ids_have_no_blanks_and_differ_as_names_do(one, other):
     assert (base.make_id(one) == base.make_id(other)) == (one == other)
 
 
+def test_only_line_feeds_end_lines(tmp_path):
+    (tmp_path / "a").write_bytes("\ufeffone\x0b\x0c\x1c\x85\u2028one\r\ntwo\rtwo\n\n".encode())
+    lines = [(1, "one\x0b\x0c\x1c\x85\u2028one"), (2, "two\rtwo"), (3, "")]
+    assert list(base.read_lines(tmp_path / "a")) == lines
+    (tmp_path / "a").write_bytes(b"one\rtwo\r")  # no line feed at all: an old Macintosh's
+    assert list(base.read_lines(tmp_path / "a")) == [(1, "one"), (2, "two")]
+
+
 def test_tables_that_are_not_what_they_should_be(tmp_path):
     (tmp_path / "a.csv").write_text("id,text\n1,one\n2\n")
     with pytest.raises(AudiolmError, match="a.csv has no column 'caption' in its first line, found: id, text"):
@@ -110,7 +118,7 @@ def test_tables_that_are_not_what_they_should_be(tmp_path):
     with pytest.raises(AudiolmError, match="a.csv:3: found 1 columns, expected 2"):
         list(base.read_csv(tmp_path / "a.csv", ["id", "text"]))
     (tmp_path / "a.txt").write_bytes(b"caf\xe9")
-    with pytest.raises(AudiolmError, match=r"a.txt is not utf-8 text \(byte 3\)"):
+    with pytest.raises(AudiolmError, match=r"a.txt:1: not utf-8 \(byte 0xe9\)"):
         list(base.read_lines(tmp_path / "a.txt"))
     with pytest.raises(AudiolmError, match="a.txt is no JSON|is not utf-8"):
         base.read_json(tmp_path / "a.txt")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from miniatures import noise, prepare, write_files, write_sphere
 
-from audiolm.corpora.fisher import words_of
+from audiolm.corpora.fisher import find_files, words_of
 from audiolm.data import audio
 from audiolm.data.recordings import convert_share, finish
 
@@ -60,6 +60,15 @@ def corpus(tmp_path):
 
 
 OPTIONS = ("--held_out", 1, "--max_rejected", "100%")
+
+
+def test_names_in_capitals_are_those_of_the_corpus(corpus, tmp_path):
+    small = find_files(corpus)
+    for path in [path for path in corpus.rglob("*") if path.is_file()]:
+        path.rename(path.with_name(path.name.upper()))
+    found = find_files(corpus)
+    assert found.audio.keys() == small.audio.keys() and found.text.keys() == small.text.keys()
+    assert len(found.calldata) == len(found.pindata) == 2
 
 
 def test_calls_become_two_channels_with_words_turns_and_speakers(corpus, tmp_path):

@@ -84,3 +84,12 @@ def test_real_clips(shared_data, tmp_path):
         data, rejected = sets[name]
         assert (data.text, data.utt2spk, rejected) == (sources[part].text, sources[part].utt2spk, {})
     assert sum(sets["test"][0].reco2dur.values()) == pytest.approx(513.9, abs=0.1)
+
+
+def test_a_transcript_in_another_encoding_costs_its_chapter_alone(corpus, tmp_path):
+    folder = corpus / "LibriSpeech/train-clean-100/1088/2"
+    write_files(folder, {"1088-2-0000.flac": (noise(0.5, 16000), 16000)})
+    (folder / "1088-2.trans.txt").write_bytes(b"1088-2-0000 CAF\xc9\n")
+    data, rejected = prepare("librispeech", corpus, tmp_path / "work", *PARTS, "--max_rejected", "100%")["train"]
+    assert data.utts == ["1088-129236-0000"]
+    assert "1088-2.trans.txt:1: not utf-8 (byte 0xc9)" in rejected["1088-2-0000"]

@@ -34,13 +34,15 @@ OPTIONS = ("--held_out", 1, "--max_rejected", "100%")
 
 def test_release_092_and_its_known_gaps(tmp_path):
     write_files(tmp_path / "VCTK-Corpus-0.92", release_092())
+    (tmp_path / "VCTK-Corpus-0.92/txt/p227/p227_002.txt").write_bytes(b"caf\xe9\n")
     sets = prepare("vctk", tmp_path, tmp_path / "work", *OPTIONS)
     found = {utt: data.wav[utt] for data, _ in sets.values() for utt in data.utts}
-    assert set(found) == {"p225_001", "p225_002", "p226_001", "p227_001", "p227_002"}
+    assert set(found) == {"p225_001", "p225_002", "p226_001", "p227_001"}
     assert all(path.endswith("_mic2.flac") for path in found.values())
     assert [len(set(data.utt2spk.values())) for data, _ in sets.values()] == [1, 1, 1]
     rejected = {id: reason for _, table in sets.values() for id, reason in table.items()}
     assert "there is no audio wav48_silence_trimmed/p226/p226_002_mic2" in rejected.pop("p226_002")
+    assert "p227_002.txt:1: not utf-8 (byte 0xe9)" in rejected.pop("p227_002")
     assert rejected == {
         **dict.fromkeys(["p280_001", "p280_002"], "speaker p280 was not recorded by mic2"),
         **dict.fromkeys(["p315_001", "p315_002"], "the corpus has no transcripts of speaker p315"),

@@ -234,6 +234,69 @@ def test_what_can_be_repaired_is_kept(talk, name, content, fixed):
     assert (talk / "rejected.tsv").read_text() == ""
 
 
+CHANNELS = {  # what a table says -> what it says when it is fixed
+    "reco2file_and_channel": ("d-A d 0\nd-B d 1\n", "d-A d 1\nd-B d 2\n"),
+    "ctm": ("d 0 0.50 0.50 left\nd 1 0.70 0.50 right\n", "d 1 0.50 0.50 left 1.00\nd 2 0.70 0.50 right 1.00\n"),
+    "rttm": tuple(f"SPEAKER d {n} 0.50 0.50 <NA> <NA> s <NA> <NA>\n" for n in (0, 1)),
+}
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Both channels of a file of 2 s."""
+    (tmp_path / "wav.scp").write_text("d-A /d.wav\nd-B /d.wav\n")
+    (tmp_path / "reco2file_and_channel").write_text("d-A d A\nd-B d B\n")
+    (tmp_path / "reco2dur").write_text("d-A 2.0\nd-B 2.0\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_a_table_that_counts_channels_from_0_is_renumbered_whole(pair, name):
+    content, fixed = CHANNELS[name]
+    (pair / name).write_text(content)
+    with pytest.raises(AudiolmError, match=f"{name}.*counts channels from 0, expected from 1; utils/.* mends it"):
+        DataDir.read(pair).words(), DataDir.read(pair).turns()
+    (problem,) = fix(pair)
+    assert problem.repairable and "every number goes up by one" in str(problem)
+    assert (pair / name).read_text() == fixed and examine(pair).problems == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("reco2file_and_channel", "d-A d 0\nd-B e 1\n"),
+        ("ctm", "d 0 0.1 0.1 a\ne 1 0.1 0.1 b\n"),
+    ],
+)
+def test_a_table_that_counts_from_0_and_from_1_is_refused_whole(pair, name, content):
+    (pair / "wav.scp").write_text("d-A /d.wav\nd-B /d.wav\ne /e.wav\n")
+    (pair / name).write_text(content)
+    before = files(pair)
+    with pytest.raises(AudiolmError, match=f"{name} counts channels of 'd' from 0 and those of 'e' from 1"):
+        fix(pair)
+    assert files(pair) == before
+
+
+def test_segments_that_end_at_minus_1_end_with_their_recording(talk):
+    (talk / "segments").write_text("s-u d-A 0.50 -1\ns-v d-A 2.60 -1\n")
+    (talk / "utt2spk").write_text("s-u s\ns-v s\n")
+    problems = fix(talk)
+    assert [(problem.id, problem.repairable) for problem in problems[:3]] == [
+        ("s-u", True),
+        ("s-v", True),
+        ("s-v", False),
+    ]
+    assert (talk / "segments").read_text() == "s-u d-A 0.50 2.50\n" and examine(talk).problems == []
+
+
+def test_a_file_of_one_channel_is_not_two(pair):
+    audio.write(pair / "d.wav", np.zeros(16000), 8000)
+    (pair / "wav.scp").write_text(f"d-A {pair}/d.wav\nd-B {pair}/d.wav\ne {pair}/d.wav\n")
+    found = examine(pair, open_audio=True)
+    assert [problem.id for problem in found.problems] == ["d-A", "d-B"] and found.sound.recos == ["e"]
+    assert "d.wav has one channel, reco2file_and_channel names A and B of it" in str(found.problems[0])
+
+
 def test_what_was_left_out_before_stays_named_unless_it_is_back(talk):
     text = (talk / "text").read_text()
     (talk / "rejected.tsv").write_text("s-u\tit was broken\ngone\tno audio\n")

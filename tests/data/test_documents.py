@@ -31,6 +31,14 @@ def test_plain_text_by_lines_and_by_paragraphs(tmp_path):
     assert [text for _, text in read_documents(packed)] == ["one", "two  three", "four", "five"]
 
 
+def test_carriage_returns_end_lines_only_where_nothing_else_does(tmp_path):
+    (tmp_path / "A.TXT").write_bytes("\ufeffone\u2028two\rthree\r\rfour".encode())
+    (path,) = document_files(tmp_path)
+    assert list(read_documents(path)) == [("A.TXT:1", "one\u2028two"), ("A.TXT:2", "three"), ("A.TXT:4", "four")]
+    path.write_bytes(b"one\rtwo\nthree\r\n")
+    assert list(read_documents(path)) == [("A.TXT:1", "one two"), ("A.TXT:2", "three")]
+
+
 def test_a_kaldi_text_has_documents_without_words(tmp_path):
     (tmp_path / "text").write_text("a one two\nb\nc three\n")
     assert list(read_documents(tmp_path / "text")) == [("a", "one two"), ("b", ""), ("c", "three")]

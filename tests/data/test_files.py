@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from audiolm.data.files import CannotWrite, atomic, remove_others, write_lines
+from audiolm.data.files import CannotWrite, atomic, remove_others, step_folders, write_lines
 
 
 def test_what_raises_leaves_the_earlier_file(tmp_path):
@@ -50,3 +50,9 @@ def test_others_are_removed(tmp_path):
         (tmp_path / name).touch()
     remove_others(tmp_path, {"b"})
     assert os.listdir(tmp_path) == ["b"]
+
+
+def test_only_whole_names_of_step_folders_count(tmp_path):
+    for name in ("step_9", "step_10", "step_1_0", "step_9.bak", "step_ 3", "step_07", "step_²", "old_step_8"):
+        (tmp_path / name).mkdir()
+    assert step_folders(tmp_path) == [9, 10]

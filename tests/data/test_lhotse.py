@@ -12,6 +12,8 @@ from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.lhotse import export_lhotse, import_lhotse
 from audiolm.data.tables import Segment, Turn, Word
+from audiolm.data.tools import rejections
+from audiolm.data.validate import examine
 from audiolm.errors import AudiolmError
 
 # Fields of lhotse's dataclasses (lhotse 1.32): those without a default, and the others.
@@ -201,6 +203,82 @@ def test_manifests_as_lhotse_writes_them(tmp_path):
     ]
 
 
+def test_what_is_imported_validates_and_the_rest_is_named(tmp_path, capsys):
+    audio.write(tmp_path / "audio/a.wav", np.zeros(16000), 16000)
+    recording = {**RECORDINGS[0], "id": "my talk"}
+    whole = {"recording_id": "my talk", "start": 0.25, "duration": 0.5, "channel": 0, "text": "x"}
+    words = [
+        ["good", 0.25, 0.25, 0.5],
+        ["unsure", 0.5, 0.125, float("nan")],
+        ["back", 0.5, -0.125, 1.0],
+        ["long", 0.75, 0.5, 1.0],
+        ["late", 1.5, 0.25, 1.0],
+    ]
+    supervisions = [
+        {**whole, "id": "u 1", "speaker": "Jo Doe", "alignment": {"word": words}},
+        {**whole, "id": "u 1", "text": "again"},
+        {**whole, "id": "u2", "start": 0.5, "duration": 0.505},
+        {**whole, "id": "u3", "duration": float("nan")},
+        {**whole, "id": "u4", "channel": []},
+        {**whole, "id": "u5", "channel": [0, 1]},
+    ]
+    gone = {**RECORDINGS[0], "id": "gone", "sources": [{"type": "file", "channels": [0], "source": "gone.wav"}]}
+    write(tmp_path, recordings=[recording, {**recording, "duration": 9.0}, gone], supervisions=supervisions)
+    write(tmp_path, turns=[{**whole, "id": "t", "speaker": "Jo Doe"}])
+    path = tmp_path / "x_recordings_all.jsonl"
+    path.write_text("\ufeff" + path.read_text())
+    assert main(["datadir", "import", "lhotse", str(tmp_path), str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert examine(tmp_path / "out", open_audio=True).problems == []
+    data = DataDir.read(tmp_path / "out")
+    assert data.recos == ["my_talk"] and data.utt2spk == {"u_1": "Jo_Doe", "u2": "u2", "u5": "u5"}
+    assert data.segments["u2"] == Segment("my_talk", 0.5, 1.0) and data.rttm[0].speaker == "Jo_Doe"
+    assert [(word.word, word.end, word.confidence) for word in data.ctm] == [
+        ("good", 0.5, 0.5),
+        ("unsure", 0.625, 1.0),
+        ("long", 1.0, 1.0),
+    ]
+    reasons = rejections(tmp_path / "out/rejected.tsv")
+    assert [(id, reason[:31]) for id, reason in reasons] == [
+        ("my_talk", "the id 'my_talk' comes twice; t"),
+        ("u_1", "word 'back' begins at 0.5 s and"),
+        ("u_1", "word 'late' goes from 1.50 to 1"),
+        ("u_1", "the id 'u_1' comes twice; the f"),
+        ("u3", "goes from 0.25 to nan s of 1 s "),
+        ("u4", "recording 'my_talk' has no chan"),
+        ("u5", "is of channels [0, 1]; kept as "),
+        ("gone", "wav.scp: 'gone': cannot read au"),
+    ]
+    assert all(reason in said.err for _, reason in reasons) and "8 left out, see" in said.out
+
+
+def test_what_no_line_can_hold_is_left_out_alone(tmp_path):
+    audio.write(tmp_path / "audio/a.wav", np.zeros(16000), 16000)
+    strange = {"b": "line\nfeed.wav", "c": "cat x |"}
+    others = [
+        {**RECORDINGS[0], "id": id, "sources": [{**RECORDINGS[0]["sources"][0], "source": source}]}
+        for id, source in strange.items()
+    ]
+    items = [["half\ud83d", 0.0, 0.5, 1.0], ["whole", 0.5, 0.25, 1.0]]
+    said = {"id": "u", "recording_id": "a", "start": 0.0, "duration": 0.75, "channel": 0, "text": "half\ud83d"}
+    write(tmp_path, recordings=[RECORDINGS[0], *others], supervisions=[{**said, "alignment": {"word": items}}])
+    assert main(["datadir", "import", "lhotse", str(tmp_path), str(tmp_path / "out"), "--allow_pipes"]) == 0
+    data = DataDir.read(tmp_path / "out")
+    assert (data.recos, data.utts, data.text) == (["a"], ["u"], {}) and [word.word for word in data.ctm] == ["whole"]
+    assert [(id, reason[:9]) for id, reason in rejections(tmp_path / "out/rejected.tsv")] == [
+        ("c", "its file "),
+        ("b", "wav.scp: "),
+        ("u", "text: no "),
+        ("ctm", "ctm: 1 wo"),
+    ]
+
+
+def test_words_of_a_directory_without_text_are_exported(data, tmp_path):
+    words = DataDir(wav={"one": data.wav["one"]}, reco2dur={"one": 1.0}, rttm=[], ctm=[data.ctm[-1]])
+    assert export_lhotse(words, tmp_path / "out") == []
+    assert import_lhotse(tmp_path / "out")[0].ctm == words.ctm
+
+
 def test_manifests_that_cannot_be_read(tmp_path):
     with pytest.raises(AudiolmError, match=r"no recordings manifest \(recordings.jsonl.gz\) in"):
         import_lhotse(tmp_path)
@@ -213,7 +291,7 @@ def test_manifests_that_cannot_be_read(tmp_path):
     with pytest.raises(AudiolmError, match="is no recording of lhotse .* cuts are not read"):
         import_lhotse(tmp_path)
     (tmp_path / "x_recordings_all.jsonl").write_text("{")
-    with pytest.raises(AudiolmError, match="x_recordings_all.jsonl is not JSON lines"):
+    with pytest.raises(AudiolmError, match="x_recordings_all.jsonl:1 is not JSON lines"):
         import_lhotse(tmp_path)
     write(tmp_path, recordings_dev=[])
     with pytest.raises(AudiolmError, match="has 2 manifests of recordings"):

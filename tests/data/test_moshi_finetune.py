@@ -10,6 +10,8 @@ from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.moshi_finetune import export_moshi_finetune, import_moshi_finetune
 from audiolm.data.tables import Word
+from audiolm.data.tools import rejections
+from audiolm.data.validate import examine
 from audiolm.errors import AudiolmError
 
 
@@ -85,6 +87,35 @@ def test_the_verb_goes_both_ways(data, tmp_path, capsys):
     assert main(["datadir", "import", "moshi_finetune", f"{out}/data.jsonl", back]) == 0
     assert main(["datadir", "validate", "--audio", back]) == 0
     assert len(DataDir.read(back).wav) == 4
+
+
+def test_words_that_no_ctm_can_hold_are_named(tmp_path, capsys):
+    audio.write(tmp_path / "c.wav", np.zeros((16000, 2)), 8000)
+    entries = [
+        ["kept", [0.5, 1.0], "SPEAKER_MAIN"],
+        ["cut", [1.75, 2.25], "SPEAKER_USER"],
+        ["late", [2.0, 2.25], "SPEAKER_USER"],
+        ["back", [1.5, 1.0], "SPEAKER_MAIN"],
+        ["never", [float("nan"), 1.0], "SPEAKER_MAIN"],
+        ["who", [0.0, 0.5], "SPEAKER_00"],
+        ["whom", [0.5, 0.75], "SPEAKER_00"],
+    ]
+    (tmp_path / "c.json").write_text("\ufeff" + json.dumps({"alignments": entries}))
+    (tmp_path / "d.jsonl").write_text('\ufeff{"path": "c.wav"}\n')
+    out = tmp_path / "out"
+    assert main(["datadir", "import", "moshi_finetune", str(tmp_path / "d.jsonl"), str(out)]) == 0
+    said = capsys.readouterr()
+    named = [reason.removeprefix("c.json: ") for _, reason in rejections(out / "rejected.tsv")]
+    assert named == [
+        "word 'late' goes from 2.00 to 2.25 s, the recording ends at 2.00 s",
+        "word 'back' goes from 1.5 to 1 s, expected 0 <= start <= end",
+        "word 'never' goes from nan to 1 s, expected 0 <= start <= end",
+        "2 words of label 'SPEAKER_00' (the first: 'who'), expected SPEAKER_MAIN or SPEAKER_USER",
+    ]
+    assert all(reason in said.err for reason in named) and "4 left out, see" in said.out
+    assert examine(out, open_audio=True).problems == []
+    data = DataDir.read(out)
+    assert words_of(data, "c-A") == [("kept", 0.5, 1.0)] and words_of(data, "c-B") == [("cut", 1.75, 2.0)]
 
 
 def test_data_sets_of_others(tmp_path):

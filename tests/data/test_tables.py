@@ -66,12 +66,15 @@ def test_comments_other_types_and_missing_confidence_are_accepted(tmp_path):
         ("ctm", "m 1 0.5", "expected '<file> <channel>"),
         ("ctm", "m 1 0.5 0.1 two words 1.0", "expected '<file> <channel>"),
         ("ctm", "m 1 0.5 -0.1 word", "expected start and duration >= 0"),
-        ("rttm", "SPEAKER m x 0.5 2 <NA> <NA> anna <NA> <NA>", "turn of 'anna' is in channel 'x', expected a letter"),
-        ("ctm", "m x 0.5 0.1 word", "expected as channel a letter (A, B …) or a number from 1"),
+        ("rttm", "SPEAKER m ä 0.5 2 <NA> <NA> anna <NA> <NA>", "turn of 'anna' is in channel 'ä', expected a letter"),
+        ("ctm", "m ch1 0.5 0.1 word", "expected as channel a letter (A, B …) or a number from 1"),
+        ("ctm", "m 0 0.5 0.1 word", "the table counts channels from 0, expected from 1"),
+        ("ctm", "m 1 1_0 0.1 word", "expected '<file> <channel>"),
         ("ctm", "m 1 0.1 0.1 early", "'early' at 0.1 s comes after a word at 0.20 s"),
         ("segments", "u2 r 2.0 1.0", "'u2' goes from 2.00 to 1.00 s"),
         ("segments", "u2 r 0.0", "expected '<utterance> <recording> <start> <end>'"),
         ("segments", "u2 r 0.0 inf", "expected '<utterance> <recording> <start> <end>'"),
+        ("segments", "u2 r 1.5 -1", "'u2' ends at -1, which in Kaldi is the recording's end"),
         ("segments", "", "found 'an empty line'"),
     ],
 )
@@ -88,6 +91,15 @@ def test_malformed_lines_are_named(tmp_path, name, line, reason):
         read(path)
     assert str(error.value).startswith(f"{path}:2: ") and reason in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_nists_forms_of_a_ctm_and_an_rttm(tmp_path):
+    tags = [f"m a * * {tag}" for tag in ("<ALT_BEGIN>", "<ALT>", "<ALT>", "<ALT_END>")]
+    lines = [tags[0], "m a 0.1 0.2 um", tags[1], "m a 0.1 0.1 uh", "m B 0.1 0.3 no", tags[2], tags[3], "m A 0.5 0.2 so"]
+    (tmp_path / "ctm").write_text("".join(f"{line}\n" for line in lines))
+    assert [(word.channel, word.word) for word in read_ctm(tmp_path / "ctm")] == [("A", "um"), ("B", "no"), ("A", "so")]
+    (tmp_path / "rttm").write_text("SPEAKER m b 0.2 2 <NA> <NA> anna <NA> <NA>\n")
+    assert read_rttm(tmp_path / "rttm")[0].channel == "B"
 
 
 def test_words_out_of_order_are_reported_and_kept(tmp_path):
@@ -135,12 +147,12 @@ def test_segments_are_typed(tmp_path):
     assert list(read_segments(tmp_path / "segments")) == [(1, "u1", Segment("r", 0.0, 1.5))]
 
 
-@pytest.mark.parametrize(("name", "index"), [("A", 0), ("B", 1), ("1", 0), ("4", 3)])
+@pytest.mark.parametrize(("name", "index"), [("A", 0), ("B", 1), ("b", 1), ("1", 0), ("4", 3)])
 def test_channels(name, index):
     assert channel_index(name) == index
 
 
-@pytest.mark.parametrize("name", ["0", "a", "", "AB", "-1", "²"])
+@pytest.mark.parametrize("name", ["0", "ä", "", "AB", "-1", "²"])
 def test_what_is_no_channel(name):
     with pytest.raises(AudiolmError, match="unknown channel"):
         channel_index(name)

@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from audiolm.commands.main import main
@@ -12,9 +12,10 @@ from audiolm.data.textgrid import _filled, _layers, write_textgrid
 TIMES = st.integers(0, 9000).map(lambda n: n / 1000)
 
 
+@example([(0.102, 0.118, "a"), (0.22, 0.001, "a")])  # the first ends at 0.21999999999999997
 @given(st.lists(st.tuples(TIMES, st.integers(1, 3000).map(lambda n: n / 1000), st.text("ab", min_size=1)), max_size=20))
 def test_tiers_touch_and_keep_every_interval(entries):
-    intervals = [(start, min(start + length, 10.0), label) for start, length, label in entries]
+    intervals = [(start, min(round(start + length, 6), 10.0), label) for start, length, label in entries]
     layers = _layers("t", intervals)
     kept = []
     for _, layer in layers:
@@ -43,6 +44,13 @@ def test_the_verb_writes_a_file_for_every_recording_with_its_channels(tmp_path, 
     assert "neither ctm nor rttm" in capsys.readouterr().err
     write_rttm(tmp_path / "rttm", [Turn("c", "1", 0.0, 2.0, "x"), Turn("c", "2", 1.0, 1.0, "y")])
     write_ctm(tmp_path / "found", [Word("c", "A", 0.1, 0.2, "one"), Word("c", "2", 1.1, 0.2, "two")])
-    assert main(["datadir", "textgrid", str(tmp_path), str(tmp_path / "out"), "--ctm", str(tmp_path / "found")]) == 0
+    command = ["datadir", "textgrid", str(tmp_path), str(tmp_path / "out"), "--ctm", str(tmp_path / "found")]
+    assert main(command) == 0
     names = re.findall(r'name = "([^"]*)"', (tmp_path / "out/c.TextGrid").read_text())
     assert names == ["speaker x", "speaker y", "words A", "words B"]
+    write_ctm(tmp_path / "found", [Word("c", "30", 0.1, 0.2, "one")])
+    assert main(command) == 0
+    assert 'name = "words 30"' in (tmp_path / "out/c.TextGrid").read_text()
+    write_ctm(tmp_path / "found", [Word("d", "A", 0.1, 0.2, "one")])
+    assert main(command) == 1
+    assert f"{tmp_path}/found names a recording 'd' (at 0.10 s), which {tmp_path}/wav.scp" in capsys.readouterr().err

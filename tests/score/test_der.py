@@ -60,7 +60,7 @@ def test_scores_of_a_set(tmp_path):
     assert plain.baseline == pytest.approx(60)  # all to one speaker: 2 s more are wrong
     assert plain.ci[0] <= plain.value <= plain.ci[1]
     assert collar.value == pytest.approx(100 * (1.75 + 1.5) / (3.5 + 3.5 + 1.5))
-    (tmp_path / "uem").write_text("f 1 0.0 6.0\ng 1 1.0 2.0\n")
+    (tmp_path / "uem").write_text(";; stretches\n\nf 1 0.0 6.0\ng 1 1.0 2.0\n")
     within, _ = der.score(tmp_path / "ref", tmp_path / "hyp", data="test", backend="oracle", uem=tmp_path / "uem")
     assert within.value == pytest.approx(100 / 7)
 
