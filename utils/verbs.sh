@@ -21,11 +21,19 @@ each_set() { # [--sets "NAME …"] [--gpu] [--kind KIND] VERB [OPTION…]; KIND:
   local verb=$1
   shift
   kind=${kind:-$verb}
+  local log=$dir/log/$kind.${over// /_}.JOB.log
   # shellcheck disable=SC2086 # cmd and the names of sets are lists of words
-  $cmd "${gpu[@]}" JOB=1:"$jobs" "$dir/log/$kind.${over// /_}.JOB.log" \
+  $cmd "${gpu[@]}" JOB=1:"$jobs" "$log" \
     audiolm "$verb" --dir "$dir" --sets $over --job JOB --num_jobs "$jobs" "$@"
   # shellcheck disable=SC2086
-  audiolm merge --dir "$dir" --sets $over --kind "$kind" --num_jobs "$jobs" --max_rejected "$max_rejected"
+  audiolm merge --dir "$dir" --sets $over --kind "$kind" --num_jobs "$jobs" --max_rejected "$max_rejected" --log "$log"
+}
+
+# After a step that refuses what an array has left: the array's jobs are done again when the stage runs again. Fails.
+redo_jobs() { # NAME of logs …
+  local name
+  for name in "$@"; do rm -f "$dir/log/$name".*.done; done
+  return 1
 }
 
 # Codec tokens of all sets; where asked, those of training also as the other speaker hears them on a call.
@@ -49,7 +57,7 @@ without_copies() {
       audiolm dedup "$action" --dir "$dir" --sets $sets --job JOB --num_jobs "$nj"
   done
   # shellcheck disable=SC2086
-  audiolm dedup drop --dir "$dir" --sets $sets --num_jobs "$nj"
+  audiolm dedup drop --dir "$dir" --sets $sets --num_jobs "$nj" || redo_jobs dedup_index dedup_search
 }
 
 # A verb as one job, on the GPUs where there are any.

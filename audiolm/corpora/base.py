@@ -18,7 +18,7 @@ from pathlib import Path
 
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
-from audiolm.data.parts import check_rejected
+from audiolm.data.parts import CORPUS_OPTION, check_rejected
 from audiolm.data.recordings import Count
 from audiolm.data.tables import Segment, Turn, Word
 from audiolm.data.tools import write_rejected
@@ -95,7 +95,7 @@ def write_sets(args: argparse.Namespace, sets: Iterable[tuple[str, Found]]) -> N
         if not data.wav:
             first = next(iter(sorted(faults.items())), ("", "the corpus has no recording of it"))
             raise AudiolmError(f"nothing of set '{name}' can be used; the first reason: {' '.join(first).strip()}")
-        check_rejected([count], args.max_rejected, directory)
+        check_rejected([count], args.max_rejected, directory, CORPUS_OPTION)
         data.write(directory)
         hours = sum(data.reco2dur.values()) / 3600
         people = f"{len(set(data.utt2spk.values()))} speakers, " if data.utt2spk else ""
