@@ -3,8 +3,15 @@
 # and cmd and train_cmd (cmd.sh): where and how widely a verb runs is no part of its result, so a stage's command line does
 # not name these.
 
+# Where $checking names a stage (see utils/stages.sh) they run nothing, and write down what audiolm would be called with.
+
+_note() { # VERB [OPTION…]
+  printf '%s\0' "$checking" $# "$@"
+}
+
 # A recipe's script that makes the data directories.
 corpus() { # SCRIPT [OPTION…]
+  if [[ -n ${checking:-} ]]; then return; fi
   "$@" --dir "$dir" --nj "$nj"
 }
 
@@ -22,6 +29,8 @@ each_set() { # [--sets "NAME …"] [--gpu] [--kind KIND] VERB [OPTION…]; KIND:
   shift
   kind=${kind:-$verb}
   local log=$dir/log/$kind.${over// /_}.JOB.log
+  # shellcheck disable=SC2086 # the names of sets are a list of words
+  if [[ -n ${checking:-} ]]; then _note "$verb" --dir "$dir" --sets $over "$@"; return; fi
   # shellcheck disable=SC2086 # cmd and the names of sets are lists of words
   $cmd "${gpu[@]}" JOB=1:"$jobs" "$log" \
     audiolm "$verb" --dir "$dir" --sets $over --job JOB --num_jobs "$jobs" "$@"
@@ -50,6 +59,7 @@ prepare_audio() { # DEDUP [OPTION…]
 
 # Copies among the recordings of all sets left out, and what is heard again and again listed.
 without_copies() {
+  if [[ -n ${checking:-} ]]; then return; fi
   local action
   for action in index search; do
     # shellcheck disable=SC2086 # cmd and the names of sets are lists of words
@@ -62,6 +72,7 @@ without_copies() {
 
 # A verb as one job, on the GPUs where there are any.
 once() { # VERB [OPTION…]
+  if [[ -n ${checking:-} ]]; then _note "$@"; return; fi
   $cmd --gpu "$ngpu" "$dir/log/$1.log" audiolm "$@"
 }
 
@@ -106,6 +117,7 @@ make_start() { # RELEASED [OPTION of training…]; RELEASED empty: train
 train() { # NAME [OPTION…]
   local name=$1 exp=$dir/exp/$1 devices=$((ngpu > 1 ? ngpu : 1))
   shift
+  if [[ -n ${checking:-} ]]; then _note train --exp "$exp" "$@"; return; fi
   python3 -m audiolm.jobs.claim --dir "$dir" "$exp" "$@"
   ${train_cmd:-$cmd} --gpu "$ngpu" --nodes "${num_nodes:-1}" --tasks "$devices" "$dir/log/train_$name.log" \
     audiolm train --exp "$exp" --trainer.devices "$devices" --trainer.num_nodes "${num_nodes:-1}" "$@"

@@ -22,4 +22,5 @@ diarizer=channels            # … and of the others
 train_aligner=ctc            # word times of training and validation
 # End configuration.
 
+has_transcripts() { [[ ! -d $corpus_dir || -n $(find -L "$corpus_dir" -iname '*.stm' -print -quit) ]]; }
 . ./dialogue.sh
