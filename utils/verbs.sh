@@ -45,6 +45,17 @@ redo_jobs() { # NAME of logs …
   return 1
 }
 
+# The same for a part of a stage: it is not done again because the options of another part have changed.
+part() { # --sets "NAME …" VERB [OPTION…]
+  if [[ -n ${checking:-} ]]; then each_set "$@"; return; fi
+  local name set
+  for set in $2; do # what it had made is gone
+    [[ -d $dir/dump/$set/$3 ]] || rm -f "$dir/log/$3.${2// /_}".*.done
+  done
+  name=$(python3 -m audiolm.jobs.claim --dir "$dir" --part "$@")
+  AUDIOLM_RUN=$name each_set "$@"
+}
+
 # Codec tokens of all sets; where asked, those of training also as the other speaker hears them on a call.
 make_codes() { # HEARD SEED [OPTION…]; HEARD: true or false
   each_set --gpu codes "${@:3}"

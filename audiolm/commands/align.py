@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audiolm.commands.arrays import add_array_options, job_device
 
-NEED_MODEL = ("wav2vec2", "whisper_timestamped", "whisper")
+NEED_MODEL = {"wav2vec2": "CTC", "whisper_timestamped": "Whisper", "whisper": "Whisper"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +52,7 @@ def check(args: argparse.Namespace) -> None:
     if args.backend in NEED_MODEL:
         if args.model is None:
             raise AudiolmError(
-                f"--backend {args.backend} needs a model: name its folder, file, hub id or name with --model (of a "
+                f"--backend {args.backend} needs a {NEED_MODEL[args.backend]} model: name its folder, file, hub id or name with --model (of a "
                 "recipe: --align.model)"
             )
         if args.model.startswith(("/", "./", "../", "~")) and not Path(args.model).expanduser().exists():

@@ -109,8 +109,8 @@ for option in $data_options; do data_args+=("--$option" "${!option}"); done
 # Training and validation by one backend, the other sets by another: training takes what is exact, scoring what it would
 # get elsewhere.
 both() { # VERB TRAIN-BACKEND TEST-BACKEND [OPTION…]
-  each_set --sets "$train_set $valid_set" "$1" --backend "$2" "${@:4}"
-  if [[ -n $test_sets ]]; then each_set --sets "$test_sets" "$1" --backend "$3" "${@:4}"; fi
+  part --sets "$train_set $valid_set" "$1" --backend "$2" "${@:4}"
+  if [[ -n $test_sets ]]; then part --sets "$test_sets" "$1" --backend "$3" "${@:4}"; fi
 }
 
 # Each phase starts from the model of the one before it, the first from INIT.
