@@ -51,9 +51,10 @@ def check(args: argparse.Namespace) -> None:
         raise AudiolmError("--backend ctc needs a trained recogniser: name its directory with --recognizer")
     if args.backend in NEED_MODEL:
         if args.model is None:
+            kind = NEED_MODEL[args.backend]
             raise AudiolmError(
-                f"--backend {args.backend} needs a {NEED_MODEL[args.backend]} model: name its folder, file, hub id or name with --model (of a "
-                "recipe: --align.model)"
+                f"--backend {args.backend} needs a {kind} model: name its folder, file, hub id or name with --model "
+                "(of a recipe: --align.model)"
             )
         if args.model.startswith(("/", "./", "../", "~")) and not Path(args.model).expanduser().exists():
             raise AudiolmError(f"--model {args.model}: there is no such file or folder")

@@ -374,7 +374,8 @@ def draw_sets(
         drawn = [item for item in order if item not in set_of and not any(s in where for s in speakers_of[item])]
         if len(drawn) < held_out:
             raise AudiolmError(
-                f"set '{name}': {len(drawn)} of {len(items)} are left to draw --held_out {held_out} from; lower it"
+                f"set '{name}': {len(drawn)} of {len(items)} are left to draw --held_out {held_out} from; lower it,"
+                " add files (three at least, one a set), or look at the first stages with --sets train --held_out 0"
             )
         for item in drawn[:held_out]:
             set_of[item] = name

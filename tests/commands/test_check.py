@@ -36,7 +36,7 @@ def check(monkeypatch, capsys, tmp_path, request):
         ),
         (
             [*ALIGN, "whisper"],
-            "needs a Whisper model: name its folder, file, hub id or name with --model (of a",
+            "needs a Whisper model: name its folder, file, hub id or name with --model",
         ),
         ([*ALIGN, "whisper", "--model", "./none"], "--model ./none: there is no such file or folder"),
         ([*ALIGN, "whisper", "--modle", "x"], "unrecognized arguments: --modle x; did you mean '--model'?"),
