@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Join every set and print what was rejected."""
+    from audiolm.commands.text import describe_parts
     from audiolm.data import parts
     from audiolm.errors import did_you_mean
 
@@ -42,6 +43,8 @@ def run(args: argparse.Namespace) -> None:
                 if count.rejected:
                     what = f"{count.rejected} of {count.inputs} {count.what} rejected"
                     print(f"{name}: {what}, see {directory}/rejected.tsv")
+            if args.kind == "text" and (line := describe_parts(name, directory, args.num_jobs)):
+                print(line)
             try:
                 parts.check_rejected(counts, most, directory)
             except AudiolmError:
