@@ -17,7 +17,7 @@ fs=8000                        # sample rate of models and of audio made for the
 train_diarizer=channels        # speaker turns of training and validation: channels for two-channel corpora
 # seconds, that 99 % of utterances fit into, slowed down
 recognizer_args=(--model.window 20 --trainer.batch_size 3)
-train_aligner=ctc              # word times of training and validation: given (a ctm in the corpus), ctc, pocketsphinx
+train_aligner=ctc
 # End configuration.
 
 . ./dialogue.sh
