@@ -62,6 +62,23 @@ _stages_is_own_function() {
   [[ $at != *"${BASH_SOURCE[0]%/*}"/* ]]
 }
 
+# Looks at the options of the verbs that the stages still to run would call, before the first of them runs. Functions of
+# utils/ call nothing else than verbs, nor do those of the recipe that $checkable names; what others call is not known.
+_stages_check() {
+  local names name function
+  names=$(printf '%s\0' "${_stages_plan[@]}" | python3 -m audiolm.jobs.pending --dir "$dir" --stage "$stage" \
+    --stop_stage "$stop_stage" --force "$force") || exit 1
+  [[ -n $names ]] || return 0
+  for name in $names; do
+    function=${_stages_command[$name]%% *}
+    if declare -F "$function" >/dev/null &&
+      { ! _stages_is_own_function "$function" || [[ " ${checkable:-} " == *" $function "* ]]; }; then
+      (checking=$name && eval "${_stages_command[$name]}")
+    fi
+  done | audiolm check --dir "$dir" --fs "${fs:-}" --frame_rate "${frame_rate:-}" --mark "$dir/.stages/checked" \
+    --sets ${sets:-} ${untranscribed:+--untranscribed} || exit 1
+}
+
 _stages_ask() { # ACTION [OPTION…]: see audiolm/jobs/recipe.py
   local action=$1
   shift
@@ -79,12 +96,14 @@ run_stages() { # [COMMAND…]: what to do at the end of a run to the last stage
   fi
   exec {_stages_lock}>>"$dir/.stages/lock"
   local next name='' status
+  _stages_check
   while true; do
     next=$(_stages_ask next --past "$name" --lock "$_stages_lock") || exit 1
     [[ -n $next ]] || break
     name=${next%% *}
     # shellcheck disable=SC2086 # three words
     _stages_run $next
+    if [[ $name == corpus ]]; then _stages_check; fi # more is known of the data now
   done
   if [[ $write_measured == true ]]; then _stages_ask measured; fi
   if [[ -z $stop_stage ]]; then "$@"; fi

@@ -3,8 +3,15 @@
 # and cmd and train_cmd (cmd.sh): where and how widely a verb runs is no part of its result, so a stage's command line does
 # not name these.
 
+# Where $checking names a stage (see utils/stages.sh) they run nothing, and write down what audiolm would be called with.
+
+_note() { # VERB [OPTION…]
+  printf '%s\0' "$checking" $# "$@"
+}
+
 # A recipe's script that makes the data directories.
 corpus() { # SCRIPT [OPTION…]
+  if [[ -n ${checking:-} ]]; then return; fi
   "$@" --dir "$dir" --nj "$nj"
 }
 
@@ -21,11 +28,32 @@ each_set() { # [--sets "NAME …"] [--gpu] [--kind KIND] VERB [OPTION…]; KIND:
   local verb=$1
   shift
   kind=${kind:-$verb}
+  local log=$dir/log/$kind.${over// /_}.JOB.log
+  # shellcheck disable=SC2086 # the names of sets are a list of words
+  if [[ -n ${checking:-} ]]; then _note "$verb" --dir "$dir" --sets $over "$@"; return; fi
   # shellcheck disable=SC2086 # cmd and the names of sets are lists of words
-  $cmd "${gpu[@]}" JOB=1:"$jobs" "$dir/log/$kind.${over// /_}.JOB.log" \
+  $cmd "${gpu[@]}" JOB=1:"$jobs" "$log" \
     audiolm "$verb" --dir "$dir" --sets $over --job JOB --num_jobs "$jobs" "$@"
   # shellcheck disable=SC2086
-  audiolm merge --dir "$dir" --sets $over --kind "$kind" --num_jobs "$jobs" --max_rejected "$max_rejected"
+  audiolm merge --dir "$dir" --sets $over --kind "$kind" --num_jobs "$jobs" --max_rejected "$max_rejected" --log "$log"
+}
+
+# After a step that refuses what an array has left: the array's jobs are done again when the stage runs again. Fails.
+redo_jobs() { # NAME of logs …
+  local name
+  for name in "$@"; do rm -f "$dir/log/$name".*.done; done
+  return 1
+}
+
+# The same for a part of a stage: it is not done again because the options of another part have changed.
+part() { # --sets "NAME …" VERB [OPTION…]
+  if [[ -n ${checking:-} ]]; then each_set "$@"; return; fi
+  local name set
+  for set in $2; do # what it had made is gone
+    [[ -d $dir/dump/$set/$3 ]] || rm -f "$dir/log/$3.${2// /_}".*.done
+  done
+  name=$(python3 -m audiolm.jobs.claim --dir "$dir" --part "$@")
+  AUDIOLM_RUN=$name each_set "$@"
 }
 
 # Codec tokens of all sets; where asked, those of training also as the other speaker hears them on a call.
@@ -42,6 +70,7 @@ prepare_audio() { # DEDUP [OPTION…]
 
 # Copies among the recordings of all sets left out, and what is heard again and again listed.
 without_copies() {
+  if [[ -n ${checking:-} ]]; then return; fi
   local action
   for action in index search; do
     # shellcheck disable=SC2086 # cmd and the names of sets are lists of words
@@ -49,11 +78,12 @@ without_copies() {
       audiolm dedup "$action" --dir "$dir" --sets $sets --job JOB --num_jobs "$nj"
   done
   # shellcheck disable=SC2086
-  audiolm dedup drop --dir "$dir" --sets $sets --num_jobs "$nj"
+  audiolm dedup drop --dir "$dir" --sets $sets --num_jobs "$nj" || redo_jobs dedup_index dedup_search
 }
 
 # A verb as one job, on the GPUs where there are any.
 once() { # VERB [OPTION…]
+  if [[ -n ${checking:-} ]]; then _note "$@"; return; fi
   $cmd --gpu "$ngpu" "$dir/log/$1.log" audiolm "$@"
 }
 
@@ -98,6 +128,7 @@ make_start() { # RELEASED [OPTION of training…]; RELEASED empty: train
 train() { # NAME [OPTION…]
   local name=$1 exp=$dir/exp/$1 devices=$((ngpu > 1 ? ngpu : 1))
   shift
+  if [[ -n ${checking:-} ]]; then _note train --exp "$exp" "$@"; return; fi
   python3 -m audiolm.jobs.claim --dir "$dir" "$exp" "$@"
   ${train_cmd:-$cmd} --gpu "$ngpu" --nodes "${num_nodes:-1}" --tasks "$devices" "$dir/log/train_$name.log" \
     audiolm train --exp "$exp" --trainer.devices "$devices" --trainer.num_nodes "${num_nodes:-1}" "$@"

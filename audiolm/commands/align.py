@@ -13,6 +13,8 @@ from pathlib import Path
 
 from audiolm.commands.arrays import add_array_options, job_device
 
+NEED_MODEL = {"wav2vec2": "CTC", "whisper_timestamped": "Whisper", "whisper": "Whisper"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
@@ -31,8 +33,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check(args: argparse.Namespace) -> None:
+    """Refuse a backend that there is not, or that lacks its model.
+
+    Raises:
+        AudiolmError: what is missing, and how to name it.
+    """
+    from audiolm.annotate import align, transcribe
+    from audiolm.errors import AudiolmError, did_you_mean
+
+    known = (*align.BACKENDS, *transcribe.BACKENDS)
+    if args.backend not in known:
+        hint = did_you_mean(args.backend, known)
+        choices = "" if "choose from" in hint else f" (there are: {', '.join(known)})"
+        raise AudiolmError(f"no aligner '{args.backend}'{hint}{choices}")
+    if args.backend == "ctc" and args.recognizer is None:
+        raise AudiolmError("--backend ctc needs a trained recogniser: name its directory with --recognizer")
+    if args.backend in NEED_MODEL:
+        if args.model is None:
+            kind = NEED_MODEL[args.backend]
+            raise AudiolmError(
+                f"--backend {args.backend} needs a {kind} model: name its folder, file, hub id or name with --model "
+                "(of a recipe: --align.model)"
+            )
+        if args.model.startswith(("/", "./", "../", "~")) and not Path(args.model).expanduser().exists():
+            raise AudiolmError(f"--model {args.model}: there is no such file or folder")
+
+
 def run(args: argparse.Namespace) -> None:
     """Align this job's share of every set."""
+    check(args)
     from audiolm.annotate import transcribe
     from audiolm.annotate.align import align_recordings, given_words, make_aligner
     from audiolm.annotate.sources import widest

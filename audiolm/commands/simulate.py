@@ -15,7 +15,6 @@ from pathlib import Path
 from audiolm.errors import AudiolmError
 
 SPLITS = ("train", "dev", "test")
-MAX_REJECTED = 0.01  # share of a set
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         each.add_argument("--sets", nargs="+", default=list(SPLITS), help="which scripts (default: train dev test)")
     speak.add_argument(
         "--voices", default="espeak", help="who speaks: espeak, or module:function (default: %(default)s)"
+    )
+    tables.add_argument(
+        "--max_rejected", default="1%", help="largest share of a set that may be rejected (default: %(default)s)"
     )
     speak.add_argument("--fs", type=int, default=16000, help="sample rate in Hz (default: %(default)s)")
     speak.add_argument("--job", type=int, default=1, help="which share of the dialogues (default: %(default)s)")
@@ -89,12 +91,14 @@ def _speak(args: argparse.Namespace) -> None:
 
 
 def _tables(args: argparse.Namespace) -> None:
-    from audiolm.data.parts import check_rejected
+    from audiolm.commands.merge import share_of
+    from audiolm.data.parts import CORPUS_OPTION, check_rejected
     from audiolm.data.recordings import Count
     from audiolm.data.tools import write_rejected
     from audiolm.simulate.corpus import collect
     from audiolm.simulate.script import read_scripts
 
+    most = share_of(args.max_rejected)
     for name in args.sets:
         scripts = read_scripts(_script_file(args.dir, name))
         data, rejected = collect(scripts, _audio_folder(args.dir, name))
@@ -102,7 +106,8 @@ def _tables(args: argparse.Namespace) -> None:
         write_rejected(args.dir / "data" / name / "rejected.tsv", sorted(rejected.items()))
         hours = sum(data.reco2dur.values()) / 2 / 3600
         print(f"{name}: {len(scripts)} dialogues, {len(rejected)} rejected, {hours:.2f} h, {len(data.ctm)} words")
-        check_rejected([Count("dialogues", len(scripts), len(rejected))], MAX_REJECTED, args.dir / "data" / name)
+        count = Count("dialogues", len(scripts), len(rejected))
+        check_rejected([count], most, args.dir / "data" / name, CORPUS_OPTION)
 
 
 def _text(args: argparse.Namespace) -> None:

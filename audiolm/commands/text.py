@@ -10,7 +10,9 @@ speaker and EOS before the others': what audiolm say --turns takes a model for (
 
 import argparse
 import functools
+import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 
 MOST_LOST = 0.1  # share of a recording's pieces that may find no frame, and of its words' time in which they overlap
+
+FAR = 5  # frames that moved words may be off on average
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write this job's share of every set."""
+    from audiolm.data.files import write_lines
     from audiolm.data.shares import read_share
     from audiolm.data.tokens import Meta, TokenWriter
     from audiolm.data.tools import write_rejected
@@ -99,6 +104,7 @@ def run(args: argparse.Namespace) -> None:
                 writer.write(reco, tokens[:, None])
                 total += stats
         write_rejected(directory / f"rejected.{args.job}.tsv", rejected)
+        write_lines(directory / f"stats.{args.job}.json", [json.dumps(asdict(total))])
         print(describe(name, total))
 
 
@@ -146,6 +152,18 @@ def num_frames(duration: float, frame_rate: float) -> int:
     Durations come from tables with six decimals: what exceeds a whole frame by less than 1e-4 of one is rounding.
     """
     return max(1, math.ceil(duration * frame_rate - 1e-4))
+
+
+def describe_parts(name: str, directory: Path, num_jobs: int) -> str:
+    """One line on what all jobs have written; empty where a job has left no counts."""
+    from audiolm.streams.text import TextStats
+
+    files = [directory / f"stats.{job}.json" for job in range(1, num_jobs + 1)]
+    if not all(file.is_file() for file in files):
+        return ""
+    total = sum((TextStats(**json.loads(file.read_text(encoding="utf-8"))) for file in files), TextStats())
+    late = total.shifted_frames > FAR * max(total.shifted_words, 1)
+    return describe(name, total) + ("; so far off that times, or the tokenizer's pieces, look wrong" if late else "")
 
 
 def describe(name: str, stats: "TextStats") -> str:

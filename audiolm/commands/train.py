@@ -8,6 +8,10 @@ returns at once.
 import argparse
 import sys
 import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from audiolm.train.options import Override
 
 EXAMPLES = """\
 examples:
@@ -20,20 +24,11 @@ examples:
 
 def main(argv: list[str]) -> int:
     """Parse ``argv`` and train; options that are not named here are keys of the configuration."""
-    parser = argparse.ArgumentParser("audiolm train", add_help=False, allow_abbrev=False)
-    parser.add_argument("--config", action="append", default=[], metavar="FILE", help="YAML file; later files override")
-    parser.add_argument("--exp", metavar="DIR", help="experiment directory to write; resumed if training began there")
-    parser.add_argument("--init", metavar="DIR", help="start from the exported weights of this experiment")
-    parser.add_argument("--print_config", action="store_true", help="print the complete configuration and exit")
-    parser.add_argument("-h", "--help", action="store_true", help="print this, and every key of the configuration")
-    args, rest = parser.parse_known_args(argv)
+    args, overrides, parser = options_of(argv)
 
     from audiolm.errors import AudiolmError
-    from audiolm.train.options import describe, pair_overrides, read_config
+    from audiolm.train.options import describe, read_config
 
-    overrides = pair_overrides(rest)
-    if args.init is not None:
-        overrides.append(("init", args.init))
     if args.help:
         options = parser.format_help().replace("[--help]", "[--KEY VALUE …]")
         print(f"{options}\n{__doc__}\n{EXAMPLES}\n{_keys(describe(args.config, overrides))}")
@@ -52,6 +47,23 @@ def main(argv: list[str]) -> int:
 
     train(run, args.exp)
     return 0
+
+
+def options_of(argv: list[str]) -> "tuple[argparse.Namespace, list[Override], argparse.ArgumentParser]":
+    """The verb's own options, the keys of the configuration that are set besides, and the parser of the former."""
+    from audiolm.train.options import pair_overrides
+
+    parser = argparse.ArgumentParser("audiolm train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", action="append", default=[], metavar="FILE", help="YAML file; later files override")
+    parser.add_argument("--exp", metavar="DIR", help="experiment directory to write; resumed if training began there")
+    parser.add_argument("--init", metavar="DIR", help="start from the exported weights of this experiment")
+    parser.add_argument("--print_config", action="store_true", help="print the complete configuration and exit")
+    parser.add_argument("-h", "--help", action="store_true", help="print this, and every key of the configuration")
+    args, rest = parser.parse_known_args(argv)
+    overrides = pair_overrides(rest)
+    if args.init is not None:
+        overrides.append(("init", args.init))
+    return args, overrides, parser
 
 
 def _keys(leaves) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.files import lines_of
-from audiolm.data.parts import check_rejected
+from audiolm.data.parts import CORPUS_OPTION, check_rejected
 from audiolm.data.recordings import Count
 from audiolm.data.tables import Segment, Turn, Word, channel_index
 from audiolm.data.tools import write_rejected, write_sound
@@ -96,7 +96,7 @@ def write_sets(args: argparse.Namespace, sets: Iterable[tuple[str, Found]]) -> N
         if not data.wav:
             first = next(iter(sorted(faults.items())), ("", "the corpus has no recording of it"))
             raise AudiolmError(f"nothing of set '{name}' can be used; the first reason: {' '.join(first).strip()}")
-        check_rejected([count], args.max_rejected, directory)
+        check_rejected([count], args.max_rejected, directory, CORPUS_OPTION)
         data, problems = write_sound(data, directory)
         faults |= {
             problem.id or f"{Path(problem.path).name}:{problem.line}": f"{Path(problem.path).name}: {problem.reason}"
@@ -392,7 +392,8 @@ def draw_sets(
         drawn = [item for item in order if item not in set_of and not any(s in where for s in speakers_of[item])]
         if len(drawn) < held_out:
             raise AudiolmError(
-                f"set '{name}': {len(drawn)} of {len(items)} are left to draw --held_out {held_out} from; lower it"
+                f"set '{name}': {len(drawn)} of {len(items)} are left to draw --held_out {held_out} from; lower it,"
+                " add files (three at least, one a set), or look at the first stages with --sets train --held_out 0"
             )
         for item in drawn[:held_out]:
             set_of[item] = name

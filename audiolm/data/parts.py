@@ -32,6 +32,7 @@ from audiolm.errors import AudiolmError
 
 TABLES = {"diarize": ("rttm", iter_rttm, TURN_ORDER), "align": ("ctm", iter_ctm, WORD_ORDER)}
 ARCHIVES = ("text", "codes", "heard")
+CORPUS_OPTION = "--max_rejected (of a recipe: --corpus_rejected)"
 KINDS = ("audio", *TABLES, *ARCHIVES, "tokens")
 
 
@@ -208,13 +209,26 @@ def _account(data: DataDir, directory: Path, present: set[str], rejected: list[s
     return Count("recordings", len(data.wav), len(out))
 
 
-def check_rejected(counts: Iterable[Count], most: float, where: Path) -> None:
-    """Refuse a result that lacks more than the share ``most`` (0 … 1) of its inputs."""
+def jobs_to_redo(work: Path, sets: Iterable[str], kind: str, num_jobs: int) -> list[int]:
+    """Jobs of an array whose result would be another one once the cause of rejections is mended: those that rejected
+    something. All of them where none has, and of audio: what its recordings lack is found when the parts are joined.
+    """
+    where = [folder(work, name, kind) for name in sets]
+    found = [
+        job
+        for job in range(1, num_jobs + 1)
+        if any((part := path / f"rejected.{job}.tsv").is_file() and rejections(part) for path in where)
+    ]
+    return found if found and kind != "audio" else list(range(1, num_jobs + 1))
+
+
+def check_rejected(counts: Iterable[Count], most: float, where: Path, option: str = "--max_rejected") -> None:
+    """Refuse a result that lacks more than the share ``most`` (0 … 1) of its inputs; ``option`` raises that share."""
     for count in counts:
         if count.rejected > most * count.inputs:
             named = rejections(where / "rejected.tsv") if (where / "rejected.tsv").is_file() else []
             raise AudiolmError(
                 f"{where}: {count.rejected} of {count.inputs} {count.what} were rejected, more than {most:.1%}"
                 + (f" (the first: {': '.join(named[0])})" if named else "")
-                + "; read rejected.tsv, and mend the data or raise --max_rejected"
+                + f"; read rejected.tsv, and mend the data or raise {option}"
             )

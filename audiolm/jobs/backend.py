@@ -8,6 +8,11 @@ from typing import NamedTuple, Protocol
 from audiolm.errors import AudiolmError, did_you_mean
 
 
+def done_mark(log: Path) -> Path:
+    """The file beside a job's log that says the job has ended well."""
+    return log.with_name(log.name.removesuffix(".log") + ".done")
+
+
 @dataclass(frozen=True)
 class Job:
     """One command of an array.
@@ -31,7 +36,7 @@ class Job:
     @property
     def done_mark(self) -> Path:
         """The file beside the log that says the job has ended well."""
-        return self.log.with_name(self.log.name.removesuffix(".log") + ".done")
+        return done_mark(self.log)
 
     def is_done(self) -> bool:
         """Whether the done mark holds this job's digest."""

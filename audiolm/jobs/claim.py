@@ -4,6 +4,9 @@
 content of the files they name, the models they start from, and the runs of the stages that the stage comes after
 (AUDIOLM_AFTER). A directory of another training is moved to DIR/old, so that nothing trained is lost or mixed.
 Where the stage is forced to run again (AUDIOLM_RUN begins with "force-"), its earlier training is another one too.
+
+``python -m audiolm.jobs.claim --dir DIR --part OPTION…`` prints a name of the work that is made of the same, to run
+arrays under (AUDIOLM_RUN): what one part of a stage has done is not done again because another part is another one.
 """
 
 import argparse
@@ -22,16 +25,27 @@ def main(argv: list[str] | None = None) -> int:
     """Claim the directory that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--dir", required=True, help="the recipe's working directory")
-    parser.add_argument("exp", type=Path)
-    parser.add_argument("options", nargs=argparse.REMAINDER)
+    parser.add_argument("--part", action="store_true", help="print a name of the work; there is no EXP")
+    parser.add_argument("words", nargs=argparse.REMAINDER, help="EXP OPTION…")
     args = parser.parse_args(argv)
-    words = [relative(word, args.dir) for word in args.options]
-    files = {word: content(word) for word in args.options if is_input(word)}
+    exp, options = (None, args.words) if args.part else (Path(args.words[0]), args.words[1:])
+    words = [relative(word, args.dir) for word in options]
+    files = {word: content(word) for word in options if is_input(word)}
     ingredients = [words, files, os.environ.get("AUDIOLM_AFTER", "")]
-    moved = claim(args.exp, ingredients, os.environ.get("AUDIOLM_RUN", ""), Path(args.dir, "old"))
+    run = os.environ.get("AUDIOLM_RUN", "")
+    if args.part:
+        print(part(ingredients, run))
+        return 0
+    moved = claim(exp, ingredients, run, Path(args.dir, "old"))
     if moved:
-        print(f"{args.exp} was trained otherwise; it is {moved} now", file=sys.stderr)
+        print(f"{exp} was trained otherwise; it is {moved} now", file=sys.stderr)
     return 0
+
+
+def part(ingredients: Sequence, run: str) -> str:
+    """The name of a part of a stage with these ingredients; another one each time that the stage is forced."""
+    digest = hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:16]
+    return f"{run}-{digest}" if run.startswith("force-") else f"part-{digest}"
 
 
 def claim(exp: Path, ingredients: Sequence, run: str, attic: Path) -> Path | None:

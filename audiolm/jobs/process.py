@@ -49,7 +49,7 @@ def start(job: Job, environment: dict[str, str]) -> Running:
         if log.readline() != header:  # the log of other work; what is resumed goes on in the same log
             log.truncate(0)
             log.write(header)
-        log.write(f"# started {time.strftime('%Y-%m-%d %H:%M:%S')} on {os.uname().nodename}\n")
+        log.write(f"# started {time.strftime('%Y-%m-%d %H:%M:%S')} on {_where()}\n")
         log.flush()
         try:
             process = subprocess.Popen(
@@ -64,6 +64,14 @@ def start(job: Job, environment: dict[str, str]) -> Running:
         except OSError as error:
             raise AudiolmError(f"cannot start '{job.command[0]}' for {job.log}: {error.strerror}") from error
     return Running(job, process, time.monotonic())
+
+
+def _where() -> str:
+    """This machine; of a job of Slurm's, its node and the job's id."""
+    node = os.environ.get("SLURMD_NODENAME", os.uname().nodename)
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    number = f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
+    return f"{node}, job {number}" if number else node
 
 
 def _die_with(parent: int) -> Callable[[], None] | None:

@@ -185,6 +185,11 @@ def _hint(said: str) -> str:
     lower = said.lower()
     if "array" in lower:
         return "fewer jobs, --nj; the largest number is in: scontrol show config | grep MaxArraySize"
+    if "submitlimit" in lower or "submit limit" in lower or "job submit" in lower:
+        return (
+            "you may have no more jobs queued: wait for others of yours, or take fewer, --nj; the limits are in: "
+            "sacctmgr show assoc user=$USER format=account,qos,maxsubmit"
+        )
     if "account" in lower or "qos" in lower or "assoc" in lower:
         return "mend --account, --partition, --qos in cmd.sh; yours are in: sacctmgr show assoc user=$USER"
     if "partition" in lower:

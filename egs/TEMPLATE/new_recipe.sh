@@ -7,8 +7,9 @@ egs=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 die() { echo "new_recipe.sh: error: $*" >&2; exit 1; }
 
-if (($# != 2)); then
+if (($# != 2)) || [[ $1 == -* ]]; then
   awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "${BASH_SOURCE[0]}"
+  [[ ${1-} == --help || ${1-} == -h ]] && exit 0
   exit 1
 fi
 corpus=$1 task=$2 recipe=$egs/$1/$2
@@ -40,6 +41,7 @@ cat <<END
 Made ${recipe#"$egs/"}. Now:
   1. write local/data.sh: it says what it must make of the corpus, and checks it
   2. set the corpus's options in run.sh: sample rate, sets, and what its stages need to know
-  3. set sizes and schedules in conf/: they are those of egs/mini, for two cores and some minutes
+  3. set sizes and schedules in conf/: they are those of egs/mini, for 8 kHz (telephone band), two cores and some
+     minutes; egs/README.md, "16 or 24 kHz", says what else to change with the sample rate
   4. cd ${recipe} && ./run.sh --dry_run
 END

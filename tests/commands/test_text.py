@@ -147,3 +147,18 @@ def test_a_full_disk_keeps_the_complete_entries(work, tokenizer_dir, capsys):
 
 def test_frames_of_a_duration():
     assert [num_frames(s, 12.5) for s in (0.08, 0.081, 2.0, 26.56, 26.560001, 0.001)] == [1, 2, 25, 332, 332, 1]
+
+
+def test_counts_of_all_jobs_are_summed_and_words_far_off_are_named(tmp_path):
+    from audiolm.commands.text import describe_parts
+
+    one = '{"frames": 10, "pads": 8, "pieces": 2, "words": 2, '
+    one += '"shifted_words": 1, "shifted_frames": %d, "max_shift": %d}'
+    (tmp_path / "stats.1.json").write_text(one % (1, 1))
+    assert describe_parts("dev", tmp_path, 2) == ""
+    (tmp_path / "stats.2.json").write_text(one % (3, 3))
+    said = describe_parts("dev", tmp_path, 2)
+    assert "4 words in 20 frames: 80.0% PAD" in said and "by 2.0 frames on average, 3 at most" in said
+    assert "look wrong" not in said
+    (tmp_path / "stats.2.json").write_text(one % (30, 30))
+    assert "look wrong" in describe_parts("dev", tmp_path, 2)

@@ -98,3 +98,20 @@ def test_the_command_stops_at_too_many_rejected(work, capsys):
     assert main([*merge, "lots"]) == 1 and "--max_rejected lots: expected a share" in capsys.readouterr().err
     assert main([*merge[:-4], "aligne", *merge[-3:], "1%"]) == 1
     assert "--kind aligne: no array verb of that name; did you mean 'align'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("second", "left"), [("call2-B\tno words\n", ["1"]), (None, [])])
+def test_a_refusal_takes_the_done_marks_of_the_jobs_to_do_again(work, second, left):
+    put(work, "align", ctm__1="call1 A 0.10 0.20 one 1.00\ncall1 B 0.30 0.20 two 1.00\n", rejected__1__tsv="")
+    put(work, "align", ctm__2="call2 A 0.10 0.20 three 1.00\n")
+    if second:  # else the job's part is gone
+        put(work, "align", rejected__2__tsv=second)
+    (work / "log").mkdir()
+    for job in "12":
+        (work / f"log/align.dev.{job}.done").touch()
+    merge = ["merge", "--dir", str(work), "--sets", "dev", "--kind", "align", "--num_jobs", "2"]
+    merge += ["--log", f"{work}/log/align.dev.JOB.log", "--max_rejected"]
+    if second:
+        assert main([*merge, "50%"]) == 0 and len(list(work.glob("log/*.done"))) == 2
+    assert main([*merge, "1%"]) == 1
+    assert [path.name.split(".")[2] for path in work.glob("log/*.done")] == left

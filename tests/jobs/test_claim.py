@@ -73,3 +73,22 @@ def test_a_training_that_never_began_leaves_nothing_to_keep(tmp_path):
     claim(tmp_path / "exp", ["--steps", "three"], "run1", tmp_path / "old")
     assert claim(tmp_path / "exp", ["--steps", "3"], "run1", tmp_path / "old") is None
     assert not (tmp_path / "old").exists()
+
+
+def test_a_part_has_its_name_from_what_it_is_made_of(tmp_path, monkeypatch, capsys):
+    (tmp_path / "words").write_text("a")
+
+    def name(*options, run="1", after="x"):
+        monkeypatch.setenv("AUDIOLM_RUN", run)
+        monkeypatch.setenv("AUDIOLM_AFTER", after)
+        assert module.main(["--dir", str(tmp_path), "--part", *options]) == 0
+        return capsys.readouterr().out
+
+    whisper = ["align", "--backend", "whisper", "--words", f"{tmp_path}/words"]
+    first = name(*whisper)
+    assert name(*whisper, run="2") == first  # the stage runs again for its other part
+    forced = name(*whisper, run="force-1")
+    others = [forced, name(*whisper, run="force-2"), name(*whisper, after="y"), name(*whisper, "--model", "b")]
+    assert name(*whisper, run="force-1") == forced  # interrupted, and gone on with
+    (tmp_path / "words").write_text("b")
+    assert len({first, *others, name(*whisper)}) == 6

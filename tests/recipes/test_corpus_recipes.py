@@ -93,11 +93,14 @@ def wavcaps(folder):
 BEEPS = """
 from contextlib import nullcontext
 import numpy as np
+from audiolm.errors import AudiolmError
 from audiolm.simulate.voices import Speech, SpokenWord
 
 class Beeps:
     def say(self, text):
         words = text.split()
+        if "nothing" in words:
+            raise AudiolmError("it says nothing")
         wav = np.tile(0.1 * np.sin(np.arange(4000) / 5), len(words)).astype(np.float32)
         return Speech(wav, 8000, [SpokenWord(word, n / 2, n / 2 + 0.4) for n, word in enumerate(words)])
 
@@ -106,7 +109,7 @@ def voice(speaker):
 """
 
 
-def run(recipe, tmp_path, *options):
+def run(recipe, tmp_path, *options, status=0):
     (tmp_path / "beeps.py").write_text(BEEPS)
     environment = {
         **os.environ,
@@ -115,7 +118,7 @@ def run(recipe, tmp_path, *options):
     }
     command = [ROOT / "egs" / recipe / "run.sh", "--dir", tmp_path / "work", "--nj", "2", *options]
     done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
@@ -131,6 +134,32 @@ def test_the_first_two_stages(corpus, tmp_path):
         for reco in made.recos:
             assert audio.info(made.wav_path(reco)).fs == 8000
             assert np.isfinite(made.audio(reco)).all() and abs(made.reco2dur[reco] - source.duration(reco)) < 0.01
+
+
+@pytest.mark.slow
+def test_what_a_stage_has_refused_is_mended_and_the_same_command_goes_on(tmp_path):
+    corpus = two_channel(tmp_path / "corpus")
+    run("two_channel/dialogue1", tmp_path, "--stop_stage", "corpus", *corpus)
+    away = (tmp_path / "corpus/1/talk.wav").rename(tmp_path / "talk.wav")
+    again = ["two_channel/dialogue1", tmp_path, "--stop_stage", "audio", *corpus]
+    assert "stage audio failed" in run(*again, status=1)
+    away.rename(tmp_path / "corpus/1/talk.wav")
+    run(*again)
+    assert len(list((tmp_path / "work/dump").glob("*/audio/flac/*.flac"))) == 6
+
+
+@pytest.mark.slow
+def test_a_mended_script_is_spoken_by_the_same_command(tmp_path):
+    corpus = synthetic(tmp_path / "corpus")
+    script = tmp_path / "corpus/train.jsonl"
+    right = script.read_text()
+    script.write_text(right.replace('"hello"', '"nothing"'))
+    again = ["synthetic/dialogue1", tmp_path, "--stop_stage", "corpus", *corpus]
+    assert "1 of 1 dialogues were rejected" in (said := run(*again, status=1))
+    assert "raise --max_rejected (of a recipe: --corpus_rejected)" in said
+    script.write_text(right)
+    run(*again)
+    assert len(DataDir.read(tmp_path / "work/data/train").utts) == 2
 
 
 @pytest.mark.slow

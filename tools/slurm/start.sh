@@ -82,7 +82,7 @@ is_up() {
 }
 
 if ! is_up; then
-  "$here/stop.sh" "$folder"
+  "$here/stop.sh" "$folder" 2>/dev/null
   mkdir -p "$folder"
   chmod 755 "$folder"
   for program in slurmctld slurmd munged sbatch; do

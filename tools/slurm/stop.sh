@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # End the Slurm that tools/slurm/start.sh has started, and all of its jobs; remove its folder.
-# Usage: tools/slurm/stop.sh [FOLDER]
+# Usage: tools/slurm/stop.sh [FOLDER]; without it the folder of SLURM_CONF, where that is set
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=common.sh
 . "$here/common.sh"
 
-find_folder "${1-}"
-ours || exit 0
+find_folder "${1:-${SLURM_CONF:+$(dirname "$SLURM_CONF")}}"
+ours || { echo "slurm: nothing runs in $folder" >&2; exit 0; }
 
 jobs_left() { squeue -h -o %A 2>/dev/null; }
 

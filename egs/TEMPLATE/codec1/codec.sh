@@ -58,6 +58,7 @@ case $phones in
   *) metrics+=(abx) score_args+=(--items "$phones") ;;
 esac
 
+checkable=scores # functions that call verbs and nothing else
 scores() { # OPTION…
   for set in $test_sets; do
     once score --dir "$dir" --set "$set" --train_set "$train_set" "$@"

@@ -14,7 +14,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 corpus_dir=                    # the corpus as it is distributed
 data_options="corpus_dir"      # which of the options local/data.sh takes
 fs=8000                        # sample rate of models and of audio made for them (Hz), as in conf/*.yaml
-recognizer_args=(--model.window 20 --trainer.batch_size 3) # seconds, that 99 % of utterances fit into, slowed down
+# seconds, that 99 % of utterances fit into, slowed down
+recognizer_args=(--model.window 20 --trainer.batch_size 3)
 # End configuration.
 
 . ./codec.sh

@@ -18,9 +18,10 @@ dedup=false             # leave out copies among the recordings of all sets, fou
 one_microphone=false    # a recording holds several speakers: part one of them from the others, by who speaks when
 train_diarizer=channels # speaker turns of the first two sets: channels (one speaker each), given (an rttm), embedded, pyannote
 diarizer=embedded       # speaker turns of the other sets: found in the mix of their channels
+teacher=recognizer      # of the codec's level 1: recognizer (trained on the corpus' transcripts), none
 recognizer=             # a trained recogniser: none is trained then
-train_aligner=ctc       # words of the first two sets: given (a ctm), ctc or any other backend of audiolm align
-aligner=pocketsphinx    # words of the other sets: one of the same
+train_aligner=ctc       # words of the first two sets: given (a ctm), pocketsphinx, ctc, wav2vec2; or heard, without transcripts: whisper_timestamped, whisper, pocketsphinx_transcribe
+aligner=pocketsphinx    # words of the other sets: any of these
 tokenizer=              # a trained text tokenizer, or the released LM that has it; empty: lm_init's where there; new: train one
 codec=                  # a trained codec, or a released one (kyutai/mimi)
 codec_levels=           # of a released codec, so many of its first levels; empty: all
@@ -80,8 +81,21 @@ codes_out="dump/*/codes"
 if [[ $heard == true ]]; then codes_out+=" dump/$train_set/heard"; fi
 codec_init_args=()
 if [[ $codec_init == true ]]; then codec_init_args=(--codec_init "$codec_dir"); fi
+untranscribed= # where the recipe can tell so before it has made its data directories
+if declare -F has_transcripts >/dev/null && ! has_transcripts; then untranscribed=true; fi
 ctc=
 if [[ "$train_aligner $aligner" == *ctc* ]]; then ctc=recognizer; fi # the stage that its aligner comes from
+spared=${recognizer:+--recognizer names a trained one} teacher_args=(--teacher.path "$recognizer_dir")
+judges=(--recognizer "$recognizer_dir") # of words, beside PocketSphinx
+case $teacher in
+  recognizer) ;;
+  none)
+    teacher_args=(--teacher null)
+    if [[ -z $recognizer && -z $ctc ]]; then # nothing is left that would want one
+      spared="--teacher is none" judges=(--metrics annotation codec lm asr tts --asr pocketsphinx)
+    fi ;;
+  *) echo "${0##*/}: error: --teacher '$teacher' is none of: recognizer, none" >&2; exit 1 ;;
+esac
 speech=audio audio_out="dump/*/audio" diarize_out="dump/*/diarize" # the stage that writes dump/<set>/audio, its speech
 if [[ $one_microphone == true ]]; then # audio writes dump/<set>/mix, of which diarize makes two channels of speech
   audio_args+=(--mix) diarize_args+=(--streams)
@@ -95,8 +109,8 @@ for option in $data_options; do data_args+=("--$option" "${!option}"); done
 # Training and validation by one backend, the other sets by another: training takes what is exact, scoring what it would
 # get elsewhere.
 both() { # VERB TRAIN-BACKEND TEST-BACKEND [OPTION…]
-  each_set --sets "$train_set $valid_set" "$1" --backend "$2" "${@:4}"
-  if [[ -n $test_sets ]]; then each_set --sets "$test_sets" "$1" --backend "$3" "${@:4}"; fi
+  part --sets "$train_set $valid_set" "$1" --backend "$2" "${@:4}"
+  if [[ -n $test_sets ]]; then part --sets "$test_sets" "$1" --backend "$3" "${@:4}"; fi
 }
 
 # Each phase starts from the model of the one before it, the first from INIT.
@@ -113,6 +127,7 @@ lm_phases() { # INIT CONFIG PHASE… -- [OPTION…]
   done
 }
 
+checkable="both lm_phases scores" # functions that call verbs and nothing else
 scores() { # OPTION…
   for set in $test_sets; do once score --dir "$dir" --set "$set" --train_set "$train_set" "$@"; done
 }
@@ -124,7 +139,7 @@ stage audio "Resample, one channel a file" --after corpus --out "$audio_out" -- 
 stage diarize "Who speaks when" --after audio --out "$diarize_out" -- \
   both diarize "$train_diarizer" "$diarizer" --seed "$seed" "${diarize_args[@]}"
 stage recognizer "Train the recogniser" --after "$speech" --out exp/recognizer/model.safetensors \
-  --unless "${recognizer:+--recognizer names a trained one}" -- \
+  --unless "$spared" -- \
   train recognizer --config "$recognizer_config" --train_data "$train/audio" --valid_data "$valid/audio" \
   --trainer.seed "$seed" "${recognizer_args[@]}"
 stage align "Words and their times" --after "$speech $ctc" --out "dump/*/align" -- \
@@ -137,7 +152,7 @@ stage text "Text streams with PAD and EPAD" --after "align tokenizer" --out "dum
 stage codec "Train the codec" --after "$speech recognizer" --out exp/codec/model.safetensors \
   --unless "${codec:+--codec names a trained one}" -- \
   make_codec "$released" "$codec_levels" --config "$codec_config" --train_dir "$train/audio" --valid_dir "$valid/audio" \
-  --teacher.path "$recognizer_dir" --trainer.seed "$seed" "${codec_args[@]}"
+  "${teacher_args[@]}" --trainer.seed "$seed" "${codec_args[@]}"
 stage codes "Codec tokens" --after "$speech codec" --out "$codes_out" -- \
   make_codes "$heard" "$seed" --codec "$codec_dir"
 stage textlm "Train the text LM" --after text --out "exp/$start/model.safetensors" \
@@ -152,7 +167,7 @@ stage generate "Continue, transcribe and speak" --after "text codes lm" --out "e
   --seed "$seed" "${generate_args[@]}"
 stage score "Scores beside baselines" --out "exp/*/scores" \
   --after "diarize recognizer align text codec codes lm generate" -- \
-  scores --recognizer "$recognizer_dir" --codec "$codec_dir" --lm "$lm_dir" --diarizer "$diarizer" \
+  scores "${judges[@]}" --codec "$codec_dir" --lm "$lm_dir" --diarizer "$diarizer" \
   --aligner "$aligner" --measures mel_distance si_sdr stoi pesq "${score_args[@]}"
 stage report "The page" --after score --out report.html -- \
   once report --dir "$dir" --set "${test_sets%% *}" --codec "$codec_dir" --tokenizer "$tokenizer_dir"

@@ -15,8 +15,9 @@ corpus_dir=                    # the corpus as it is distributed
 data_options="corpus_dir"      # which of the options local/data.sh takes
 fs=8000                        # sample rate of models and of audio made for them (Hz), as in conf/*.yaml
 train_diarizer=channels        # speaker turns of training and validation: channels for two-channel corpora
-recognizer_args=(--model.window 20 --trainer.batch_size 3) # seconds, that 99 % of utterances fit into, slowed down
-train_aligner=ctc              # word times of training and validation: given (a ctm in the corpus), ctc, pocketsphinx
+# seconds, that 99 % of utterances fit into, slowed down
+recognizer_args=(--model.window 20 --trainer.batch_size 3)
+train_aligner=ctc
 # End configuration.
 
 . ./dialogue.sh

@@ -37,6 +37,7 @@ for file in $textlm_config; do configs+=(--config "$file"); done
 data_args=()
 for option in $data_options; do data_args+=("--$option" "${!option}"); done
 
+checkable=scores # functions that call verbs and nothing else
 scores() { # OPTION…
   for set in $test_sets; do once score --dir "$dir" --set "$set" --train_set "$train_set" "$@"; done
 }

@@ -20,7 +20,7 @@ data_options="corpus_dir releases held_out corpus_rejected seed" # which of thes
 fs=8000                      # sample rate of models and of audio made for them (Hz): the corpus's own
 nj=8                         # parts that array stages are cut into
 train_diarizer=channels      # speaker turns of training and validation: one speaker a channel
-train_aligner=ctc            # word times of training and validation
+train_aligner=ctc
 # End configuration.
 
 . ./dialogue.sh

@@ -18,7 +18,8 @@ eval_minutes=5               # of strings to make for dev, and for test
 data_options="corpus_dir hours eval_minutes seed" # which of these options local/data.sh takes
 fs=8000                      # sample rate of models and of audio made for them (Hz)
 nj=2                         # parts that array stages are cut into
-recognizer_args=(--model.window 5 --trainer.batch_size 12) # strings are up to 4 s long
+# strings are up to 4 s long
+recognizer_args=(--model.window 5 --trainer.batch_size 12)
 # End configuration.
 
 . ./codec.sh

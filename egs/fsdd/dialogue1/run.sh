@@ -18,10 +18,12 @@ eval_minutes=5               # of strings to make for dev, and for test
 data_options="corpus_dir hours eval_minutes seed" # which of these options local/data.sh takes
 fs=8000                      # sample rate of models and of audio made for them (Hz)
 nj=2                         # parts that array stages are cut into
-train_aligner=pocketsphinx   # word times of training and validation
+train_aligner=pocketsphinx
 max_rejected=10%             # of utterances: PocketSphinx cannot place the words of some voices
-recognizer_args=(--model.window 5 --trainer.batch_size 12) # strings are up to 4 s long
-lm_args=(--data.frames 72 --trainer.batch_size 24) # so are recordings, with their pauses and the delay of text
+# strings are up to 4 s long
+recognizer_args=(--model.window 5 --trainer.batch_size 12)
+# so are recordings, with their pauses and the delay of text
+lm_args=(--data.frames 72 --trainer.batch_size 24)
 # Speech is held to its text, and words of one utterance follow each other.
 generate_args=(--guidance 2.5 --tts_temperature 0.3 --tts_acoustic_temperature 0 --tts_text_temperature 0.6 --max_pause 0.8
   --num_tts 150)

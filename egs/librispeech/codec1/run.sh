@@ -18,7 +18,8 @@ corpus_rejected=1%           # the corpus stage stops when more of a set is at f
 data_options="corpus_dir parts corpus_rejected" # which of these options local/data.sh takes
 fs=8000                      # sample rate of models and of audio made for them (Hz)
 nj=4                         # parts that array stages are cut into
-recognizer_args=(--model.window 20 --trainer.batch_size 3) # seconds: LibriSpeech's utterances, slowed down
+# seconds: LibriSpeech's utterances, slowed down
+recognizer_args=(--model.window 20 --trainer.batch_size 3)
 # End configuration.
 
 . ./codec.sh

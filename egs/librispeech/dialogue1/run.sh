@@ -20,7 +20,7 @@ fs=8000                      # sample rate of models and of audio made for them 
 nj=4                         # parts that array stages are cut into
 train_diarizer=channels      # speaker turns of training and validation: a recording has one speaker
 diarizer=channels            # … and of the others
-train_aligner=ctc            # word times of training and validation
+train_aligner=ctc
 # End configuration.
 
 . ./dialogue.sh

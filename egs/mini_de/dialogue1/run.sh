@@ -18,10 +18,11 @@ data_options="hours eval_minutes seed" # which of these options local/data.sh ta
 fs=8000                      # sample rate of models and of audio made for them (Hz)
 nj=2                         # parts that array stages are cut into
 train_diarizer=given         # turns of training and validation: the simulator's own
-train_aligner=ctc            # word times of training and validation: the recipe's recogniser finds them
+train_aligner=ctc
 aligner=ctc                  # and those of test, scored against the simulator's
 codec_init=true              # the embeddings of codes start from the codec's codebooks
-recognizer_args=(--model.symbols " abcdefghijklmnopqrstuvwxyzßäöü") # the letters of the language
+# the letters of the language
+recognizer_args=(--model.symbols " abcdefghijklmnopqrstuvwxyzßäöü")
 generate_args=(--guidance 2.5 --tts_temperature 0.3 --tts_acoustic_temperature 0 --tts_text_temperature 0.6 --max_pause 0.5
   --tts_levels 3 --num_tts 150)
 score_args=(--asr ctc)       # PocketSphinx hears English only

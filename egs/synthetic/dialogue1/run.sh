@@ -15,10 +15,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 scripts=                     # folder of <set>.jsonl
 voices=espeak                # who speaks: espeak, or module:function
 corpus_fs=16000              # sample rate of the spoken corpus (Hz)
-data_options="scripts voices corpus_fs seed" # which of these options local/data.sh takes
+corpus_rejected=1%           # the corpus stage stops when more of a set cannot be spoken
+data_options="scripts voices corpus_fs corpus_rejected seed" # which of these options local/data.sh takes
 fs=8000                      # sample rate of models and of audio made for them (Hz)
 nj=4                         # parts that array stages are cut into
-train_aligner=given          # word times of training and validation: the voices' own
+train_aligner=given
 # End configuration.
 
 . ./dialogue.sh

@@ -19,7 +19,8 @@ fs=8000                      # sample rate of models and of audio made for them 
 nj=4                         # parts that array stages are cut into
 train_diarizer=channels      # speaker turns of training and validation: one speaker a channel
 diarizer=channels            # … and of the others
-train_aligner=ctc            # word times of training and validation
+train_aligner=ctc
 # End configuration.
 
+has_transcripts() { [[ ! -d $corpus_dir || -n $(find -L "$corpus_dir" -iname '*.stm' -print -quit) ]]; }
 . ./dialogue.sh

@@ -27,6 +27,7 @@ if [[ ! -d $corpus_dir ]]; then
   exit 1
 fi
 
+echo "local/data.sh: error: it is not written yet: write what makes data/<set> of CORPUS, and take this line out" >&2; exit 1
 for set in $sets; do
   mkdir -p "$dir/data/$set"
   # Write the tables here, or let 'audiolm corpus NAME' do it where the corpus is one that it knows.

@@ -21,4 +21,5 @@ audiolm simulate scripts --dir "$dir" --hours "$hours" --eval_minutes "$eval_min
 $cmd JOB=1:"$nj" "$dir/log/simulate.JOB.log" \
   audiolm simulate speak --dir "$dir" --sets $sets --fs "$fs" --seed "$seed" --job JOB --num_jobs "$nj"
 # shellcheck disable=SC2086
-audiolm simulate tables --dir "$dir" --sets $sets
+audiolm simulate tables --dir "$dir" --sets $sets ||
+  { rm -f "$dir"/log/simulate.*.done; exit 1; } # what is refused is spoken again, once it is mended

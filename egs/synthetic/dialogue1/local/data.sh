@@ -10,6 +10,7 @@ sets="train dev test"  # names of the sets: <scripts>/<set>.jsonl
 scripts=               # folder of the scripts
 voices=espeak          # who speaks: espeak, or module:function
 corpus_fs=16000        # sample rate of the spoken corpus (Hz)
+corpus_rejected=1%     # largest share of a set's dialogues that may not be spoken
 nj=4                   # jobs at a time
 seed=0                 # of noise and rooms
 # End configuration.
@@ -24,6 +25,8 @@ for set in $sets; do
       "audiolm/simulate/script.py), or examples with 'audiolm simulate scripts --dir DIR' (DIR/data/local/scripts)" >&2
     exit 1
   fi
+  ! cmp -s "$scripts/$set.jsonl" "$dir/data/local/scripts/$set.jsonl" || continue
+  rm -f "$dir"/log/simulate.*.done # what was spoken of other scripts
   cp "$scripts/$set.jsonl" "$dir/data/local/scripts/.$set.tmp"
   mv "$dir/data/local/scripts/.$set.tmp" "$dir/data/local/scripts/$set.jsonl"
 done
@@ -32,6 +35,7 @@ $cmd JOB=1:"$nj" "$dir/log/simulate.JOB.log" \
   audiolm simulate speak --dir "$dir" --sets $sets --voices "$voices" --fs "$corpus_fs" --seed "$seed" \
   --job JOB --num_jobs "$nj"
 # shellcheck disable=SC2086
-audiolm simulate tables --dir "$dir" --sets $sets
+audiolm simulate tables --dir "$dir" --sets $sets --max_rejected "$corpus_rejected" ||
+  { rm -f "$dir"/log/simulate.*.done; exit 1; } # what is refused is spoken again, once it is mended
 # shellcheck disable=SC2086
 for set in $sets; do audiolm datadir validate "$dir/data/$set"; done
