@@ -13,8 +13,8 @@ from audiolm.errors import AudiolmError
 LAYOUTS: tuple[Layout, ...] = (TransformersMimi(), TransformersEncodec(), TransformersDac(), MoshiMimi())
 # What a project's layouts hold, and which of the shipped configs train such a codec (--codec_config of a recipe).
 HELD = {
-    "transformers": "only SEANet or DAC codecs: train with --codec_config conf/models/mimi.yaml, encodec.yaml or dac.yaml "
-    "(of egs/TEMPLATE/codec1)",
+    "transformers": "only SEANet or DAC codecs: train with --codec_config conf/models/mimi.yaml, encodec.yaml or "
+    "dac.yaml (of egs/TEMPLATE/codec1)",
     "moshi": "only SEANet codecs with transformers: train with --codec_config conf/models/mimi.yaml "
     "(of egs/TEMPLATE/codec1)",
 }
@@ -38,7 +38,7 @@ def layout_for(config: CodecConfig, name: str) -> Layout:
     for layout in own:
         if layout.suits(config):
             return layout
-    kinds = {"spectral": "an STFT encoder", "seanet": "SEANet's encoder", "dac": "DAC's encoder"}
+    kinds = {"stft": "an STFT encoder", "seanet": "SEANet's encoder", "dac": "DAC's encoder"}
     kind = next(words for name, words in kinds.items() if getattr(config.encoder, name) is not None)
     transformers = "with" if config.encoder_transformer else "without"
     raise AudiolmError(
