@@ -12,6 +12,8 @@ from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
+import numpy as np
+
 from audiolm.annotate import align
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
@@ -96,15 +98,20 @@ def _align(script: Script, voices: Voices, speech: list[Speech], untimed: list[i
     utterances = []
     for index in untimed:
         wav, rate, text = speech[index].wav, speech[index].fs, script.lines[index].text
-        utterances.append(align.Utterance(f"{script.id}-{index + 1}", wav, rate, text.split(), 0.0, len(wav) / rate))
+        silence = np.zeros(round(align.CONTEXT * rate), np.float32)  # voices begin and end at once; aligners fail there
+        start, end = len(silence) / rate, (len(silence) + len(wav)) / rate
+        padded = np.concatenate([silence, wav, silence])
+        utterances.append(align.Utterance(f"{script.id}-{index + 1}", padded, rate, text.split(), start, end))
     if not utterances:
         return
-    for index, found in zip(untimed, voices.aligner.align(utterances), strict=True):
+    for index, utterance, found in zip(untimed, utterances, voices.aligner.align(utterances), strict=True):
         text = script.lines[index].text
         with blamed(f"line {index + 1} '{text}', word times by {voices.aligned_by}"):
             if isinstance(found, align.Failure):
                 raise AudiolmError(found.reason)
-            words = [SpokenWord(word.word, word.start, word.end) for word in found]
+            times = np.array([[word.start, word.end] for word in found])
+            times = np.clip(times, utterance.start, utterance.end) - utterance.start
+            words = [SpokenWord(word.word, *map(float, pair)) for word, pair in zip(found, times, strict=True)]
             speech[index] = checked(replace(speech[index], words=words), text)
 
 

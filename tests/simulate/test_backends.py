@@ -45,11 +45,14 @@ def tone(text, start=0.0):
 
 
 class Halves:
-    """An aligner to which every word takes half a second."""
+    """An aligner to which every word takes half a second; the first begins in the silence before the sound."""
 
     def align(self, utterances):
         return [
-            [TimedWord(word, n / 2, n / 2 + 0.4) for n, word in enumerate(each.words)]
+            [
+                TimedWord(word, each.start + n / 2 - 0.01 * (n == 0), each.start + n / 2 + 0.4)
+                for n, word in enumerate(each.words)
+            ]
             if each.words != ["three"]
             else Failure("does not fit")
             for each in utterances
@@ -124,6 +127,7 @@ def test_words_without_times_are_aligned(tmp_path):
     assert data.others["reco2aligner"] == {"d1-B": "halves"} and not rejected
     by_word = {word.word: word for word in data.ctm}
     place = next(place for place in data.segments.values() if place.reco == "d1-B")
+    assert by_word["three"].start == pytest.approx(place.start)
     assert by_word["four"].start - place.start == pytest.approx(0.5) and by_word["four"].duration == pytest.approx(0.4)
     data.write(tmp_path / "data")
     assert DataDir.read(tmp_path / "data").others["reco2aligner"] == {"d1-B": "halves"}
