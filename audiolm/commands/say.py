@@ -82,6 +82,11 @@ def run(args: argparse.Namespace) -> None:
     layout, rate = parts.layout, parts.codec.frame_rate
     if args.levels is not None and args.levels > layout.levels:
         raise AudiolmError(f"--levels {args.levels}: expected 1 to {layout.levels}, the levels of the model")
+    if args.turns and parts.turns is False:
+        raise AudiolmError(
+            "--turns: this model was trained on one speaker's words at a time; train one with a recipe's run.sh "
+            "--text.turns --phases 'conf/turns/*.yaml', or leave --turns out"
+        )
     parts.model.config.task_index(args.task)
     words = _words(turns, parts.tokenizer, args.turns)
     voices = None if args.voice is None else [_voice(args.voice, parts, args.turns)]

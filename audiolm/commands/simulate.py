@@ -10,6 +10,7 @@ Scripts of your own (see audiolm/simulate/script.py) in data/local/scripts go th
 
 import argparse
 import math
+import os
 from pathlib import Path
 
 from audiolm.errors import AudiolmError
@@ -45,6 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tables.add_argument(
         "--max_rejected", default="1%", help="largest share of a set that may be rejected (default: %(default)s)"
     )
+    speak.add_argument(
+        "--aligner",
+        choices=("pocketsphinx", "ctc", "wav2vec2"),
+        default="pocketsphinx",
+        help="finds the times of words where such a function gives none (default: %(default)s, English)",
+    )
+    speak.add_argument(
+        "--aligner_model", help="what it takes: a recogniser's experiment directory (ctc), a CTC model (wav2vec2)"
+    )
     speak.add_argument("--fs", type=int, default=16000, help="sample rate in Hz (default: %(default)s)")
     speak.add_argument("--job", type=int, default=1, help="which share of the dialogues (default: %(default)s)")
     speak.add_argument("--num_jobs", type=int, default=1, help="of how many shares (default: %(default)s)")
@@ -56,8 +66,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _scripts(args: argparse.Namespace) -> None:
     from audiolm.data.files import write_lines
+    from audiolm.simulate.backends import plugin
     from audiolm.simulate.script import compose_set, write_scripts
-    from audiolm.simulate.voices import espeak_voices, plugin
+    from audiolm.simulate.voices import espeak_voices
 
     names = ("TOPICS", "opening", "closing", "BACKCHANNELS", "VOCABULARY")
     grammar = plugin(args.grammar, names, f"--grammar {args.grammar}")
@@ -77,22 +88,26 @@ def _scripts(args: argparse.Namespace) -> None:
 
 def _speak(args: argparse.Namespace) -> None:
     from audiolm.data.datadir import share
+    from audiolm.jobs.launch import RUN_VARIABLE
     from audiolm.jobs.progress import progress
+    from audiolm.simulate.backends import voice_backend
     from audiolm.simulate.corpus import speak
     from audiolm.simulate.script import read_scripts
-    from audiolm.simulate.voices import voice_backend
 
-    voice_of, todo = voice_backend(args.voices), []
+    voices, todo = voice_backend(args.voices, args.aligner, args.aligner_model), []
+    run = os.environ.get(RUN_VARIABLE, "")
+    forced = run if run.startswith("force-") else ""
     for name in args.sets:
         scripts = {script.id: script for script in read_scripts(_script_file(args.dir, name))}
         todo += [(name, scripts[id]) for id in share(list(scripts), args.job, args.num_jobs)]
     for name, script in progress(todo, desc="dialogues"):
-        speak(script, voice_of, _audio_folder(args.dir, name), args.fs, args.seed, args.voices)
+        speak(script, voices, _audio_folder(args.dir, name), args.fs, args.seed, forced)
 
 
 def _tables(args: argparse.Namespace) -> None:
     from audiolm.commands.merge import share_of
     from audiolm.data.parts import CORPUS_OPTION, check_rejected
+    from audiolm.data.readers import RECO2ALIGNER
     from audiolm.data.recordings import Count
     from audiolm.data.tools import write_rejected
     from audiolm.simulate.corpus import collect
@@ -106,6 +121,10 @@ def _tables(args: argparse.Namespace) -> None:
         write_rejected(args.dir / "data" / name / "rejected.tsv", sorted(rejected.items()))
         hours = sum(data.reco2dur.values()) / 2 / 3600
         print(f"{name}: {len(scripts)} dialogues, {len(rejected)} rejected, {hours:.2f} h, {len(data.ctm)} words")
+        aligned = data.others.get(RECO2ALIGNER, {})
+        if aligned:
+            names = ", ".join(sorted(set(aligned.values())))
+            print(f"{name}: word times of {len(aligned)} of {len(data.wav)} channels are found by {names}")
         count = Count("dialogues", len(scripts), len(rejected))
         check_rejected([count], most, args.dir / "data" / name, CORPUS_OPTION)
 

@@ -78,7 +78,11 @@ def _listen(args: argparse.Namespace) -> None:
     resampler = soxr.ResampleStream(args.live, rate, 1, dtype="float32") if args.live != rate else None
     chunk = 2 * max(1, round(args.live / parts.codec.frame_rate))  # bytes of about a frame
 
+    count = 0
+
     def show(words: list) -> None:
+        nonlocal count
+        count += len(words)
         for word in words:
             line = replace(word, file=STDIN_NAME).line if args.times else word.word
             print(line, end="\n" if args.times else " ", flush=True)
@@ -91,6 +95,12 @@ def _listen(args: argparse.Namespace) -> None:
     show(listener.close())
     if not args.times:
         print()
+    if not count:
+        print("audiolm transcribe: no word was heard", file=sys.stderr)
+
+
+def _recordings(count: int) -> str:
+    return f"{count} recording" + "s" * (count != 1)
 
 
 def _transcribe(args: argparse.Namespace, inputs: list[Path]) -> None:
@@ -129,6 +139,8 @@ def _transcribe(args: argparse.Namespace, inputs: list[Path]) -> None:
     if args.out is None:
         for line in [word.line for word in words] if args.times else lines:
             print(line)
+        if not words:
+            print(f"audiolm transcribe: no word was heard in {_recordings(len(codes))}", file=sys.stderr)
         for name, reason in rejected:
             print(f"audiolm transcribe: {name}: {reason}", file=sys.stderr)
     else:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from audiolm.data.files import write_lines
 from audiolm.data.readers import (
+    OTHER_TABLES,
     is_pipe,
     read_other,
     read_reco2dur,
@@ -45,20 +46,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OWN_TABLES = ("wav.scp", "segments", "text", "utt2spk", "spk2utt", "reco2file_and_channel", "reco2dur", "rttm", "ctm")
-# Other tables of Kaldi's, kept as they are, and the kind of id each is keyed by.
-OTHER_TABLES = {
-    "feats.scp": "utt",
-    "vad.scp": "utt",
-    "utt2lang": "utt",
-    "utt2uniq": "utt",
-    "utt2dur": "utt",
-    "utt2num_frames": "utt",
-    "utt2warp": "utt",
-    "cmvn.scp": "spk",
-    "spk2gender": "spk",
-    "reco2num_spk": "reco",
-    "midi.scp": "reco",
-}
 
 
 class DataDir:

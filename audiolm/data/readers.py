@@ -22,6 +22,24 @@ from audiolm.data.tables import (
 from audiolm.errors import AudiolmError
 
 BLANK = re.compile(r"[ \t\r\n\v\f]")
+# The aligner (`audiolm align --backend`) that has found the times of a recording's words in ``ctm``; a recording that
+# the table lacks has them from the corpus itself.
+RECO2ALIGNER = "reco2aligner"
+# Other tables, most of them Kaldi's, kept as they are, and the kind of id each is keyed by.
+OTHER_TABLES = {
+    "feats.scp": "utt",
+    "vad.scp": "utt",
+    "utt2lang": "utt",
+    "utt2uniq": "utt",
+    "utt2dur": "utt",
+    "utt2num_frames": "utt",
+    "utt2warp": "utt",
+    "cmvn.scp": "spk",
+    "spk2gender": "spk",
+    "reco2num_spk": "reco",
+    RECO2ALIGNER: "reco",
+    "midi.scp": "reco",
+}
 
 
 def is_pipe(entry: str) -> bool:

@@ -1,9 +1,10 @@
 """A recipe's stages: which of them are done, which must run (again) and why. ``utils/stages.sh`` asks, bash runs them.
 
 A stage that has finished leaves a mark, ``<dir>/.stages/<name>.json``: its command line, the content of the files that
-the command line names, the runs of the stages it comes after, and what it cost. The stage is done while all of these
-are as they were and its outputs are there. A stage that has begun and not finished has ``<name>.running.json`` instead,
-with an id of the run; an interrupted run goes on under the same id, so that arrays redo only their missing jobs.
+the command line names (of a word ``module:function`` those of the module), the runs of the stages it comes after, and
+what it cost. The stage is done while all of these are as they were and its outputs are there. A stage that has begun
+and not finished has ``<name>.running.json`` instead, with an id of the run; an interrupted run goes on under the same
+id, so that arrays redo only their missing jobs.
 """
 
 import glob
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.jobs import plugins
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class State:
         """Return everything that the stage's result depends on, as plain JSON."""
         command = [relative(word, self.dir_as_given) for word in stage.command]
         files = {word: content(word) for word in (*command, *stage.files) if is_input(word)}
+        files |= {str(file): content(str(file)) for word in command for file in plugins.sources(word)}
         after = {}
         for name in stage.after:
             upstream = next(other for other in self.stages if other.name == name)

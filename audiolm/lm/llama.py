@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from audiolm.errors import AudiolmError, first_line
@@ -27,7 +27,7 @@ from audiolm.lm.backbone import Backbone
 from audiolm.nn.rope import pairs_to_halves
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.text.tokenizer import BOS, EOS, PAD
-from audiolm.train.checkpoint import unshared
+from audiolm.train.checkpoint import save_tensors
 from audiolm.train.system import check_same_tensors
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -143,7 +143,7 @@ def write_llama(backbone: Backbone, folder: str | Path, positions: int) -> None:
     if kind == "mistral":
         settings["sliding_window"] = config.context
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(unshared(_theirs(backbone)), folder / WEIGHTS, metadata={"format": "pt"})
+    save_tensors(_theirs(backbone), folder / WEIGHTS, {"format": "pt"})
     (folder / CONFIG).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 

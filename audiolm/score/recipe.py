@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from audiolm.data.datadir import DataDir
+from audiolm.data.readers import RECO2ALIGNER, read_other
 from audiolm.data.recordings import recorded
 from audiolm.score import (
     codebooks,
@@ -96,9 +97,20 @@ class Recipe:
             scores += der.score(turns, self.dump / "diarize" / "rttm", self.name, diarizer)
         if self.words is not None:
             found = self.dump / "align" / "ctm"
-            scores += word_times.score(self.words, found, self.name, aligner, segments=self.original)
+            if own := self._aligned_by(aligner):
+                print(
+                    f"{self.name}: {aligner}'s word starts are not scored: those of {own} channels "
+                    f"in {self.words} were made by {aligner} itself"
+                )
+            else:
+                scores += word_times.score(self.words, found, self.name, aligner, segments=self.original)
             scores += hallucination.score(self.original, found, self.name, aligner)
         return self._write(self.work / "exp" / "annotation", scores)
+
+    def _aligned_by(self, aligner: str) -> int:
+        """How many of the corpus' recordings have the times of their words from this aligner."""
+        table = self.work / "data" / self.name / RECO2ALIGNER
+        return sum(made_by == aligner for _, _, made_by in read_other(table)) if table.is_file() else 0
 
     def recognizer(self) -> int:
         """Word errors on the originals; of the CTC model also without a vocabulary, which shows what it has learnt."""

@@ -68,15 +68,15 @@ def place(script: Script, speech: list[Speech]) -> list[Utterance]:
     free = dict.fromkeys(CHANNELS, 0.0)  # when each channel's last sound is over
     turn_start = turn_end = 0.0
     for line, spoken in zip(script.lines, speech, strict=True):
-        length = spoken.words[-1].end
+        lead, length = spoken.words[0].start, spoken.words[-1].end  # a voice may begin with silence
         if line.gap is not None:
-            start = max(turn_end + line.gap, free[line.channel], 0.0)
-            turn_start, turn_end = start, start + length
+            start = max(turn_end + line.gap - lead, free[line.channel], 0.0)
+            turn_start, turn_end = start + lead, start + length
         else:
-            start = max(turn_start + line.at * (turn_end - turn_start), free[line.channel])
+            start = max(turn_start + line.at * (turn_end - turn_start) - lead, free[line.channel])
         free[line.channel] = start + len(spoken.wav) / spoken.fs + OWN_GAP
         words = [SpokenWord(word, start + begin, start + end) for word, begin, end in spoken.words]
-        utterances.append(Utterance(line.channel, line.text, start, start + length, words))
+        utterances.append(Utterance(line.channel, line.text, start + lead, start + length, words))
     return utterances
 
 

@@ -1,18 +1,19 @@
-"""The interface of a voice, and the espeak-ng voices of the mini recipe.
+"""The interface of a voice, what its speech must be, and the espeak-ng voices of the mini recipe.
 
-A voice is anything with ``say(text) -> Speech``; another text-to-speech system plugs in by a class of its own, and a
-function that gives one for each speaker of a script (``voice_backend``).
+A voice is anything with ``say(text) -> Speech``, or a function of the text; another text-to-speech system plugs in by a
+function that gives one for each speaker of a script (audiolm/simulate/backends.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
-from types import ModuleType
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.text.normalize import normalize
+
+SLACK = 0.001  # seconds by which rounding may place the end of a word beyond the sound
 
 
 class SpokenWord(NamedTuple):
@@ -25,19 +26,70 @@ class SpokenWord(NamedTuple):
 
 @dataclass(frozen=True)
 class Speech:
-    """One utterance: ``wav`` float32 [samples] in −1…1 at ``fs`` Hz, and its words in order."""
+    """One utterance: ``wav`` float32 [samples] in −1…1 at ``fs`` Hz, and its words in order.
+
+    ``words`` is None where the voice knows no times: the speaking stage then aligns the text.
+    """
 
     wav: np.ndarray
     fs: int
-    words: list[SpokenWord]
+    words: list[SpokenWord] | None = None
 
 
 class Voice(Protocol):
     """A text-to-speech voice."""
 
     def say(self, text: str) -> Speech:
-        """Speak one utterance (words separated by spaces). Raises AudiolmError if a word gets no time."""
+        """Speak one utterance (words separated by spaces). Raises AudiolmError if it cannot."""
         ...
+
+
+def checked(speech: Speech, text: str) -> Speech:
+    """What a voice gave for ``text``: float32 samples, and words that end inside them.
+
+    Raises:
+        AudiolmError: it is no speech, is silent or empty, or has other words than the text or times that cannot be.
+    """
+    if not all(hasattr(speech, name) for name in ("wav", "fs", "words")):
+        raise AudiolmError(f"the voice gave a {type(speech).__name__}, expected an audiolm.simulate.voices.Speech")
+    try:
+        wav = np.asarray(speech.wav)
+        numeric = wav.dtype.kind == "f"
+    except Exception as error:  # such as a tensor on a GPU
+        raise AudiolmError(f"the voice's wav is no array ({type(error).__name__}); give float32 [samples]") from error
+    if not numeric or wav.ndim != 1:
+        raise AudiolmError(
+            f"the voice's wav is {wav.dtype} {list(wav.shape)}, expected float32 [samples] in −1…1 of one channel"
+        )
+    if not len(wav) or not np.isfinite(wav).all() or not wav.any():
+        what = "NaN or infinite samples" if len(wav) and not np.isfinite(wav).all() else "no sound in it"
+        raise AudiolmError(f"the voice's wav of {len(wav)} samples has {what}")
+    if isinstance(speech.fs, bool) or not isinstance(speech.fs, (int, np.integer)) or speech.fs < 1:
+        raise AudiolmError(f"the voice's fs is {speech.fs!r}, expected a whole number of Hz")
+    words = None if speech.words is None else _checked_words(speech.words, text, len(wav) / speech.fs)
+    return Speech(wav.astype(np.float32, copy=False), int(speech.fs), words)
+
+
+def _checked_words(words: Sequence, text: str, length: float) -> list[SpokenWord]:
+    """Words that say ``text``, in order of time, within ``length`` seconds."""
+    try:
+        found = [SpokenWord(str(word), float(start), float(end)) for word, start, end in words]
+    except (TypeError, ValueError) as error:
+        raise AudiolmError(f"the voice's words are no triples of word, start and end in seconds: {error}") from error
+    said = " ".join(word for each in found if (word := normalize(each.word)))
+    if not found or said != normalize(text) or any(word.word.split() != [word.word] for word in found):
+        raise AudiolmError(
+            f"the voice gives times for the words '{' '.join(word.word for word in found)}', expected those of the text"
+        )
+    before = 0.0
+    for word, start, end in found:
+        if not before <= start <= end <= length + SLACK:
+            raise AudiolmError(
+                f"the voice says '{word}' from {start:.3f} to {end:.3f} s, expected times in order from "
+                f"{before:.3f} to {length:.3f} s, the end of its sound"
+            )
+        before = start
+    return [SpokenWord(word, min(start, length), min(end, length)) for word, start, end in found]
 
 
 @dataclass(frozen=True)
@@ -123,35 +175,3 @@ def espeak_named(name: str) -> EspeakVoice:
     if name not in voices:
         raise AudiolmError(f"unknown voice '{name}'{did_you_mean(name, voices)} (or LANGUAGE+VARIANT of espeak-ng)")
     return voices[name]
-
-
-def voice_backend(name: str) -> Callable:
-    """The function that gives a speaker's voice (script.Speaker -> context manager of a Voice): ``espeak``, or
-    ``module:function`` of one's own.
-
-    Raises:
-        AudiolmError: there is no such module or function.
-    """
-    module, _, function = {"espeak": "audiolm.simulate.espeak:espeak_voice"}.get(name, name).partition(":")
-    if not function:
-        raise AudiolmError(f"--voices {name}: expected espeak, or module:function")
-    return getattr(plugin(module, [function], f"--voices {name}"), function)
-
-
-def plugin(module: str, names: Sequence[str], option: str) -> ModuleType:
-    """A module of the user's, which must have ``names``.
-
-    Args:
-        option: that names it, for the message.
-
-    Raises:
-        AudiolmError: it cannot be imported, or lacks one.
-    """
-    try:
-        found = import_module(module)
-    except ImportError as error:
-        raise AudiolmError(f"{option}: cannot import {module} ({error}); is its folder on PYTHONPATH?") from None
-    lacking = [name for name in names if not hasattr(found, name)]
-    if lacking:
-        raise AudiolmError(f"{option}: module {module} has no {', '.join(lacking)}")
-    return found

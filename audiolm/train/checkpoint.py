@@ -13,6 +13,7 @@ removed. So a process that is killed at any moment leaves no half checkpoint und
 import hashlib
 import json
 import shutil
+import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ class Checkpoints:
         try:
             hidden.mkdir(parents=True)
             for part, tensors in parts.items():
-                save_file(unshared(tensors), hidden / f"{part}.safetensors")
+                save_tensors(tensors, hidden / f"{part}.safetensors")
             (hidden / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
             hidden.rename(self.path(step))
         except (OSError, SafetensorError) as error:
@@ -88,8 +89,16 @@ class Checkpoints:
         return f"nothing saved is lost: make room and run the same command, it {where}"
 
     def read(self, step: int, part: str, device: torch.device | str = "cpu") -> Tensors:
-        """Return the tensors of one part of a checkpoint."""
-        return read_tensors(self.path(step) / f"{part}.safetensors", device)
+        """Return the tensors of one part of a checkpoint.
+
+        Raises:
+            AudiolmError: the file is missing or damaged.
+        """
+        path = self.path(step) / f"{part}.safetensors"
+        try:
+            return load_file(path, device=str(device))
+        except (OSError, SafetensorError) as error:
+            raise self._unreadable(path, step, error) from error
 
     def read_state(self, step: int) -> dict[str, Any]:
         """Return the ``state.json`` of a checkpoint.
@@ -101,9 +110,16 @@ class Checkpoints:
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise AudiolmError(
-                f"cannot read {path}: {one_line(error)}; restore it, or remove {path.parent}: the one before serves"
-            ) from error
+            raise self._unreadable(path, step, error) from error
+
+    def _unreadable(self, path: Path, step: int, error: Exception) -> AudiolmError:
+        """What to do about a damaged checkpoint: where training goes on from without it."""
+        before = [earlier for earlier in self.steps() if earlier < step]
+        goes_on = f"goes on from {self.path(before[-1])}" if before else "begins again: none is before it"
+        return AudiolmError(
+            f"cannot read {path}: {one_line(error)}; restore it, or remove {path.parent}, and the same command "
+            f"{goes_on}"
+        )
 
     def averaged(self, steps: list[int], parameters: Collection[str]) -> Tensors:
         """Return the system's tensors with ``parameters`` averaged over the checkpoints of ``steps``.
@@ -144,11 +160,25 @@ def read_tensors(path: str | Path, device: torch.device | str = "cpu") -> Tensor
         raise AudiolmError(f"cannot read {path}: {one_line(error)}; train again or restore the file") from error
 
 
+def save_tensors(tensors: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a safetensors file with the rights of any other new file: safetensors' own may be read by its owner alone.
+
+    Raises:
+        OSError, SafetensorError: it cannot be written.
+    """
+    path = Path(path)
+    path.unlink(missing_ok=True)
+    path.touch()  # gets its rights by the umask, and by the folder's access list where it has one
+    mode = stat.S_IMODE(path.stat().st_mode)
+    save_file(unshared(tensors), path, metadata=None if metadata is None else dict(metadata))
+    path.chmod(mode)
+
+
 def write_model(exp_dir: str | Path, state: Mapping[str, Tensor], name: str = MODEL) -> None:
     """Write ``model.safetensors`` of an experiment, or what is to stand beside it, atomically."""
     path = Path(exp_dir) / name
     try:
-        save_file(unshared(state), temporary(path))
+        save_tensors(state, temporary(path))
         temporary(path).replace(path)
     except (OSError, SafetensorError) as error:
         temporary(path).unlink(missing_ok=True)

@@ -1,14 +1,18 @@
 """The experiment directory as a whole: may this run go on here, has it finished, and is nobody else at it?"""
 
+import copy
 import fcntl
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from audiolm.errors import AudiolmError
 from audiolm.train.config import TrainConfig
 from audiolm.train.options import differences, read_config
+from audiolm.train.registry import system_class
 from audiolm.train.yaml_files import write_yaml
 
 
@@ -21,7 +25,8 @@ def check_config(run: TrainConfig, exp_dir: Path) -> None:
     begun = (exp_dir / "model.safetensors").exists() or any((exp_dir / "checkpoints").glob("step_*"))
     if not (begun and old.exists()):
         return
-    changed = differences(read_config([old]).complete, run.complete)
+    found = system_class(run.system).found_keys
+    changed = differences(read_config([old]).complete, run.complete, found)
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise AudiolmError(
@@ -30,10 +35,14 @@ def check_config(run: TrainConfig, exp_dir: Path) -> None:
         )
 
 
-def write_config(run: TrainConfig, exp_dir: Path) -> None:
-    """Write ``config.yaml``, complete."""
+def write_config(run: TrainConfig, exp_dir: Path, found: Mapping[str, Any]) -> None:
+    """Write ``config.yaml``, complete, with what was ``found`` in the data (see ``System.found``)."""
     exp_dir.mkdir(parents=True, exist_ok=True)
-    write_yaml(exp_dir / "config.yaml", run.complete)
+    complete = copy.deepcopy(run.complete)
+    for key, value in found.items():
+        *path, last = key.split(".")
+        functools.reduce(dict.__getitem__, path, complete)[last] = value
+    write_yaml(exp_dir / "config.yaml", complete)
 
 
 def finished_step(exp_dir: Path) -> int:

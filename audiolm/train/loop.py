@@ -103,7 +103,7 @@ class Trainer:
         self.logs = None
         if zero:
             (self.exp_dir / "done").unlink(missing_ok=True)
-            write_config(self.run, self.exp_dir)
+            write_config(self.run, self.exp_dir, self.system.found())
             self.checkpoints.prune(self._kept())
             self.logs = Logs(self.exp_dir, self.step)
             self.alarm = Alarm(self.reference)

@@ -5,7 +5,7 @@ keys inside a file never matters, only the order of files.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,16 +102,17 @@ def pair_overrides(arguments: Sequence[str]) -> list[Override]:
     return pairs
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], of_data: Collection[str] = ()) -> list[str]:
     """Return one text per key in which two complete configurations differ, but for keys that may change on a resume.
 
-    These are where a run computes (:data:`PLACE_KEYS`) and a larger ``trainer.max_steps``.
+    These are where a run computes (:data:`PLACE_KEYS`), a larger ``trainer.max_steps``, and the keys ``of_data``,
+    whose values training finds there.
     """
     before, after = dict(flatten(old)), dict(flatten(new))
     found = []
     for key in [*before, *(key for key in after if key not in before)]:
         a, b = before.get(key, NOTHING), after.get(key, NOTHING)
-        if a == b or key in PLACE_KEYS or (key == "trainer.max_steps" and b > a):
+        if a == b or key in PLACE_KEYS or key in of_data or (key == "trainer.max_steps" and b > a):
             continue
         found.append(f"{key} is {_show(b)}, was {_show(a)}")
     return found

@@ -84,10 +84,12 @@ class System(nn.Module):
     Class attributes:
         config_class: the dataclass that ``__init__`` takes; its fields are the keys of the YAML file.
         optimizers: names and default settings of the optimizers; the YAML file overrides them field by field.
+        found_keys: keys of the configuration whose values `found` gives: of the data, not of the user.
     """
 
     config_class: ClassVar[type]
     optimizers: ClassVar[dict[str, OptimizerConfig]] = {"main": OptimizerConfig()}
+    found_keys: ClassVar[frozenset[str]] = frozenset()
     exp_dir: Path | None = None  # where the run is written; the loop sets it
 
     def __init__(self, config: Any):
@@ -105,6 +107,10 @@ class System(nn.Module):
         has all.
         """
         return {"main": decay_matrices(self)}
+
+    def found(self) -> dict[str, Any]:
+        """Return what ``config.yaml`` is to say of the data, by dotted key; asked once, before training begins."""
+        return {}
 
     def examples(self) -> Examples:
         """Return the training data."""

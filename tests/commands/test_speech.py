@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 
 import audiolm
 from audiolm.commands.main import main
@@ -184,6 +185,28 @@ def test_two_speakers_take_turns(model, talk, tmp_path, capsys):
     soundfile.write(talk, wav[:, 0], 8000)
     assert run("say", "one two", "--turns", *options, "--voice", talk) == 1
     assert "talk.wav has 1 channels, two speakers need a recording of 2" in capsys.readouterr().err
+
+
+def test_turns_of_a_model_that_learnt_none_are_refused(model, tmp_path, capsys):
+    config = model / "lm" / "config.yaml"
+    for turns, status in ((False, 1), (True, 0)):
+        found = yaml.safe_load(config.read_text())
+        found["data"]["turns"] = turns
+        config.write_text(yaml.safe_dump(found))
+        options = ["--turns", "--model", model, "--max_pause", 0.3, "--out", tmp_path / "x.wav"]
+        assert run("say", "one", "two", *options) == status
+    assert "--turns: this model was trained on one speaker's words at a time" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--times"], [], ["--times", "--live", "8000"]])
+def test_that_no_word_was_heard_is_said(model, talk, options, capsys, monkeypatch):
+    monkeypatch.setattr("audiolm.models.moshi.output.read_words", lambda *_: [])
+    monkeypatch.setattr("audiolm.models.moshi.listen.read_words", lambda *_: [], raising=False)
+    monkeypatch.setattr("audiolm.models.moshi.listen.Listener.hear", lambda *_: [])
+    monkeypatch.setattr("audiolm.models.moshi.listen.Listener.close", lambda *_: [])
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(bytes(3200))))
+    assert run("transcribe", "-" if "--live" in options else talk, "--model", model, *options) == 0
+    assert capsys.readouterr().err.startswith("audiolm transcribe: no word was heard")
 
 
 def test_a_live_dialogue_with_sound(model):

@@ -22,7 +22,12 @@ from audiolm.streams.grid import ABSENT
 from audiolm.streams.pauses import shorten_pauses, sounding
 from audiolm.streams.text import NUM_SPECIAL
 from audiolm.text.tokenizer import BOS, EOS, PAD
+from audiolm.train.config import load
+from audiolm.train.experiment import check_config, write_config
+from audiolm.train.options import read_config
 from audiolm.train.randomness import Key
+from audiolm.train.schema import plain
+from audiolm.train.yaml_files import write_yaml
 from tests.models.conftest import ENTRIES, LEVELS, RATE, TEXT, model_config
 
 MODEL = model_config()
@@ -206,6 +211,25 @@ def test_config_mistakes_are_named():
         MoshiConfig(MODEL, DataConfig(mix={}))
     with pytest.raises(AudiolmError, match="window of 4 frames, but task 'asr' delays a stream by 4"):
         MoshiConfig(MODEL, DataConfig(frames=4, mix=mix))
+
+
+def test_training_writes_down_whether_it_learns_turns(dump, tmp_path):
+    path = tmp_path / "exp" / "config.yaml"
+    keys = {"system": "moshi", **plain(MoshiConfig(MODEL, DataConfig(str(dump / "train"), mix={"asr": MixConfig()})))}
+    write_yaml(tmp_path / "given.yaml", keys)
+    run = read_config([tmp_path / "given.yaml"])
+    system = MoshiSystem(run.config)
+    write_config(run, path.parent, system.found())
+    assert load(path.parent)[1].data.turns is False
+    with TokenWriter(dump / "train" / "text", "text", 1, Meta(12.5, (TEXT,), "tokenizer")) as writer:
+        writer.write("d1-A", np.full((60, 1), BOS))
+    write_config(run, path.parent, system.found())
+    assert load(path.parent)[1].data.turns is True
+    (path.parent / "checkpoints/step_1").mkdir(parents=True)
+    check_config(run, path.parent)  # what was found is no change of the user's
+    write_config(run, path.parent, {"data.frames": 77})
+    with pytest.raises(AudiolmError, match="data.frames is 250, was 77"):
+        check_config(run, path.parent)
 
 
 def test_weights_remember_codec_and_tokenizer(dump):

@@ -11,8 +11,8 @@ from audiolm.commands.main import main
 from audiolm.data.datadir import DataDir
 from audiolm.data.validate import examine
 from audiolm.errors import AudiolmError
+from audiolm.simulate.backends import voice_backend
 from audiolm.simulate.corpus import collect, speak
-from audiolm.simulate.espeak import espeak_voice
 from audiolm.simulate.script import Script, ScriptLine, Speaker, read_scripts
 
 SIZES = ["--hours", "0.03", "--eval_minutes", "0.5"]
@@ -75,11 +75,11 @@ def test_any_number_of_jobs_and_any_interruption_give_the_same_files(data, tmp_p
 
 def test_what_is_done_is_not_done_again(tmp_path):
     script = Script("one", {c: Speaker("us_adam") for c in "AB"}, [ScriptLine("A", "hello", gap=0.0)])
-    speak(script, espeak_voice, tmp_path, 16000, seed=0)
+    speak(script, voice_backend("espeak"), tmp_path, 16000, seed=0)
     before = (tmp_path / "one.flac").stat().st_mtime_ns
-    speak(script, espeak_voice, tmp_path, 16000, seed=0)
+    speak(script, voice_backend("espeak"), tmp_path, 16000, seed=0)
     assert (tmp_path / "one.flac").stat().st_mtime_ns == before
-    speak(script, espeak_voice, tmp_path, 16000, seed=1)
+    speak(script, voice_backend("espeak"), tmp_path, 16000, seed=1)
     assert (tmp_path / "one.flac").stat().st_mtime_ns > before
 
 
@@ -88,7 +88,7 @@ def test_what_cannot_be_spoken_is_rejected_with_the_reason(tmp_path):
     good = Script("good", speakers, [ScriptLine("A", "hello", gap=0.0)])
     bad = Script("bad", speakers, [ScriptLine("B", "that one two", gap=0.0)])
     for script in (good, bad):
-        speak(script, espeak_voice, tmp_path, 16000, seed=0)
+        speak(script, voice_backend("espeak"), tmp_path, 16000, seed=0)
     tables, rejected = collect([good, bad], tmp_path)
     assert sorted(tables.wav) == ["good-A", "good-B"]
     assert list(rejected) == ["bad"] and "joins or splits" in rejected["bad"]

@@ -42,6 +42,9 @@ def test_a_run_learns_and_leaves_every_file(tmp_path):
     assert list((tmp_path / "tensorboard").iterdir())
     system, config = load(tmp_path)
     assert system == "toy_systems:Line" and config.layer.width == 8
+    (tmp_path / "plain").touch()
+    rights = {path: path.stat().st_mode for path in tmp_path.rglob("*") if path.is_file()}
+    assert set(rights.values()) == {rights[tmp_path / "plain"]}, rights  # weights too: colleagues may read them
 
 
 @pytest.mark.parametrize(("precision", "product_bf16"), [("bf16", 1.0), ("fp32", 0.0)])
@@ -242,11 +245,13 @@ def test_damaged_checkpoint_is_named(tmp_path):
     train_toy(tmp_path, trainer__max_steps=10)
     path = tmp_path / "checkpoints" / "step_10" / "system.safetensors"
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(AudiolmError, match=r"cannot read .*step_10/system.safetensors"):
+    with pytest.raises(AudiolmError, match=r"step_10/system.safetensors.*goes on from .*step_5$"):
         train_toy(tmp_path, trainer__max_steps=20)
     (path.parent / "state.json").write_text('{"step": 1')
-    with pytest.raises(AudiolmError, match=r"cannot read .*step_10/state.json: .*remove .*step_10: the one before"):
+    with pytest.raises(AudiolmError, match=r"cannot read .*step_10/state.json: .*remove .*step_10, and .*step_5$"):
         train_toy(tmp_path, trainer__max_steps=20)
+    with pytest.raises(AudiolmError, match="remove .*step_5, and the same command begins again"):
+        Checkpoints(tmp_path).read(5, "no_such_part")
     shutil.rmtree(path.parent)
     train_toy(tmp_path, trainer__max_steps=20)
     train_toy(tmp_path / "straight")

@@ -6,8 +6,10 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,9 +20,10 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.utils._python_dispatch import TorchDispatchMode
 from toy_systems import Gan, Line, LineConfig, LineExamples
 
+import audiolm
 from audiolm.nn import processor
 from audiolm.train import devices
-from audiolm.train.checkpoint import own_tensors, set_tensors, unshared
+from audiolm.train.checkpoint import own_tensors, save_tensors, set_tensors, unshared
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.ema import EMA
 from audiolm.train.loader import batches, key_lists
@@ -379,3 +382,21 @@ print(faults[11] - faults[5])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 6 * 24768 / 2
+
+
+def test_writers_that_keep_a_file_to_its_owner_are_called_nowhere_else():
+    """safetensors' save_file and tempfile's named files make 0600; save_tensors gives the rights of the umask."""
+    private = re.compile(r"\bsave_file\(|NamedTemporaryFile|mkstemp|save_pretrained\(")
+    files = Path(audiolm.__file__).parent.rglob("*.py")
+    assert [path.name for path in files if private.search(path.read_text(encoding="utf-8"))] == ["checkpoint.py"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027])
+def test_tensors_are_written_under_the_umask(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        for _ in range(2):  # also over an earlier file
+            save_tensors({"a": torch.ones(2)}, tmp_path / "a.safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.safetensors").stat().st_mode & 0o777 == 0o666 & ~umask

@@ -11,6 +11,13 @@ from audiolm.codec.model import CodecConfig
 from audiolm.errors import AudiolmError
 
 LAYOUTS: tuple[Layout, ...] = (TransformersMimi(), TransformersEncodec(), TransformersDac(), MoshiMimi())
+# What a project's layouts hold, and which of the shipped configs train such a codec (--codec_config of a recipe).
+HELD = {
+    "transformers": "only SEANet or DAC codecs: train with --codec_config conf/models/mimi.yaml, encodec.yaml or "
+    "dac.yaml (of egs/TEMPLATE/codec1)",
+    "moshi": "only SEANet codecs with transformers: train with --codec_config conf/models/mimi.yaml "
+    "(of egs/TEMPLATE/codec1)",
+}
 
 
 def find_layout(path: Path) -> tuple[Layout, Path] | None:
@@ -31,8 +38,10 @@ def layout_for(config: CodecConfig, name: str) -> Layout:
     for layout in own:
         if layout.suits(config):
             return layout
+    kinds = {"stft": "an STFT encoder", "seanet": "SEANet's encoder", "dac": "DAC's encoder"}
+    kind = next(words for name, words in kinds.items() if getattr(config.encoder, name) is not None)
+    transformers = "with" if config.encoder_transformer else "without"
     raise AudiolmError(
-        f"{' and '.join(layout.what for layout in own)} hold other kinds of codecs than this one (encoder "
-        f"{type(config.encoder.chosen).__name__}, {'with' if config.encoder_transformer else 'without'} transformers): "
-        "choose another layout"
+        f"this codec has {kind} ({transformers} transformers), and {' and '.join(layout.what for layout in own)} hold "
+        f"{HELD[name]}; --to audiolm holds this one"
     )

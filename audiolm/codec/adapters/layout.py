@@ -23,6 +23,7 @@ from audiolm.train.system import check_same_tensors
 
 # Keys of a codec's config that say how it is trained, not what it computes: other layouts do not hold them.
 TRAINING = ("decay", "dead_after", "dropout", "dropout_levels", "unquantized", "norm")
+OURS_HOLDS = "--to audiolm holds it; audiolm export --help says which codecs other layouts hold"
 
 
 class Layout(ABC):
@@ -145,9 +146,7 @@ class Layout(ABC):
         ]
         if lost:
             more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-            raise AudiolmError(
-                f"this codec does not fit {self.what}: {'; '.join(lost[:3])}{more}; choose another layout"
-            )
+            raise AudiolmError(f"this codec does not fit {self.what}: {'; '.join(lost[:3])}{more}; {OURS_HOLDS}")
         return theirs
 
 
@@ -224,5 +223,5 @@ def check_parts(config: CodecConfig, what: str) -> None:
     if other := [key for key, part in found.items() if not part]:
         raise AudiolmError(
             f"{what} has SEANet's convolutions, two transformers and a split quantizer with projections; this codec "
-            f"has another {other[0]}: choose another layout"
+            f"has another {other[0]}; {OURS_HOLDS}"
         )

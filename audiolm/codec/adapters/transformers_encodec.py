@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audiolm.codec.adapters.layout import check_fixed
+from audiolm.codec.adapters.layout import OURS_HOLDS, check_fixed
 from audiolm.codec.adapters.rules import Rule
 from audiolm.codec.adapters.transformers_folder import TransformersFolder, named, picked
 from audiolm.codec.codebook import EuclideanCodebook
@@ -82,7 +82,7 @@ class TransformersEncodec(TransformersFolder):
     def save_config(self, config: CodecConfig) -> dict[str, Any]:
         seanet, quantizer = config.encoder.seanet, config.quantizer
         if not seanet.lstm:
-            raise AudiolmError(f"{self.what} has LSTMs, this codec has none; choose another layout")
+            raise AudiolmError(f"{self.what} has LSTMs, this codec has none; {OURS_HOLDS}")
         counts = quantizer.dropout_levels or [2**power for power in range(quantizer.n_q.bit_length())]
         levels = sorted({*counts, quantizer.n_q})
         rate = _level_rate(config.sample_rate, seanet, quantizer.codebook_size)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audiolm.codec.adapters.layout import check_fixed, check_parts
+from audiolm.codec.adapters.layout import OURS_HOLDS, check_fixed, check_parts
 from audiolm.codec.adapters.rules import Rule
 from audiolm.codec.adapters.transformers_folder import TransformersFolder, named, picked
 from audiolm.codec.model import CodecConfig, DecoderConfig, EncoderConfig
@@ -101,7 +101,7 @@ class TransformersMimi(TransformersFolder):
         seanet, transformer, quantizer = config.encoder.seanet, config.encoder_transformer, config.quantizer
         heads = transformer.kv_heads or transformer.heads
         if lacks := [key for key in ("rope_base", "layer_scale") if getattr(transformer, key) is None]:
-            raise AudiolmError(f"{self.what} always has a {lacks[0]}, this codec has none; choose another layout")
+            raise AudiolmError(f"{self.what} always has a {lacks[0]}, this codec has none; {OURS_HOLDS}")
         return {
             **self.header(),
             **FIXED,

@@ -102,6 +102,8 @@ class DataConfig:
         heard: the user's codes are those of the training sets' archive ``heard`` (``audiolm codes --heard``): a voice
             on a call (Moshi's instruction tuning).
         frames: length of a training sequence.
+        turns: whether the texts hold both speakers' words (``audiolm text --turns``); null: training looks, and keeps
+            what it finds in config.yaml.
         valid_windows: number of sequences to validate on, spread over the validation set.
         mix: how the tasks are drawn; a task that is not named is not trained.
     """
@@ -112,6 +114,7 @@ class DataConfig:
     text: TextBatchConfig = field(default_factory=TextBatchConfig)
     heard: bool = False
     frames: int = 250
+    turns: bool | None = None
     valid_windows: int = 64
     mix: dict[str, MixConfig] = field(default_factory=dict)
 
@@ -136,6 +139,11 @@ class DataConfig:
 def as_list(directories: str | list[str]) -> list[str]:
     """One directory or several, as a list."""
     return [directories] if isinstance(directories, str) else directories
+
+
+def holds_turns(text: TokenReader) -> bool:
+    """Whether the streams of an archive hold both speakers' words: one of the first hundred tells."""
+    return any(has_turns(text.read(key)[:, 0]) for key in text.keys()[:100])
 
 
 class Recordings:
@@ -185,8 +193,8 @@ class Recordings:
 
     @cached_property
     def turns(self) -> bool:
-        """Whether the texts hold both speakers' words (``audiolm text --turns``): one of the first hundred tells."""
-        return any(has_turns(self.text.read(key)[:, 0]) for key in self.text.keys()[:100])
+        """Whether the texts hold both speakers' words (:func:`holds_turns`)."""
+        return holds_turns(self.text)
 
     def claim(self, model: MoshiModel) -> None:
         """Mark the model as one of these tokens, or check that it is (:class:`audiolm.lm.stamp.Stamp`)."""

@@ -25,12 +25,14 @@ class Parts:
 
     Attributes:
         word_initial: bool [text_vocab], the ids that begin a word.
+        turns: whether the model was trained on both speakers' words in one stream; None: nobody has written it down.
     """
 
     model: MoshiModel
     codec: Codec
     tokenizer: Tokenizer
     word_initial: np.ndarray
+    turns: bool | None = None
 
     @property
     def layout(self) -> GridLayout:
@@ -43,8 +45,8 @@ def load_parts(lm: str | Path, codec: str | Path, tokenizer: str | Path, device:
     Raises:
         AudiolmError: one is not there, or not what the model was trained with.
     """
-    model, _ = load_lm(lm, device)
-    parts = Parts(model, load_codec(codec, device), Tokenizer.load(tokenizer), np.zeros(0))
+    model, config = load_lm(lm, device)
+    parts = Parts(model, load_codec(codec, device), Tokenizer.load(tokenizer), np.zeros(0), config.data.turns)
     layout = model.config.layout
     sizes = list(parts.codec.codebook_sizes)
     if sizes[: layout.levels] != [layout.codebook_size] * layout.levels:
@@ -72,7 +74,7 @@ def bundle_parts(directory: str | Path) -> dict[str, Path]:
     directory = Path(directory)
     if not (directory / MANIFEST).is_file():
         raise AudiolmError(
-            f"{directory} has no {MANIFEST}, expected a directory that audiolm export --lm … has made; or name the "
-            "parts by --lm, --codec and --tokenizer"
+            f"{directory} has no {MANIFEST}, expected a directory that audiolm export --lm … has made, such as "
+            "exp/lm_speech/export of a recipe; or name the parts by --lm, --codec and --tokenizer"
         )
     return {name: directory / name for name in NAMES}

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from audiolm.codec.load import load_codec
-from audiolm.data.tokens import read_meta
+from audiolm.data.tokens import TokenReader, read_meta
 from audiolm.errors import AudiolmError, did_you_mean
 from audiolm.lm.lora import LoraConfig, add_lora, lora_state, merged_state
 from audiolm.lm.loss import head_losses
 from audiolm.lm.system import load_backbone
 from audiolm.models.moshi.batches import AudioAndText, Corpora, TextOnly
 from audiolm.models.moshi.codec_init import embed_like_codec
-from audiolm.models.moshi.data import DataConfig, Recordings, as_list, stack, validation_examples
+from audiolm.models.moshi.data import DataConfig, Recordings, as_list, holds_turns, stack, validation_examples
 from audiolm.models.moshi.loss import LossConfig, codes_loss, level_weights, text_loss
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.models.moshi.start import read_start
@@ -77,6 +77,7 @@ class MoshiSystem(System):
     """
 
     config_class = MoshiConfig
+    found_keys = frozenset({"data.turns"})
     optimizers = {"main": OptimizerConfig(weight_decay=0.1), "text": OptimizerConfig(weight_decay=0.1)}
 
     def __init__(self, config: MoshiConfig):
@@ -131,6 +132,13 @@ class MoshiSystem(System):
     def recomputed(self) -> list[nn.Module]:
         # The depth transformer is no block: how often it is called depends on who speaks in a rank's batch.
         return [*self.blocks(), *self.model.depth.layers]
+
+    def found(self) -> dict[str, Any]:
+        """Whether the model learns to speak for both speakers: what ``audiolm say --turns`` asks for."""
+        data = self.config.data
+        if data.turns is not None:
+            return {}
+        return {"data.turns": any(holds_turns(TokenReader(Path(set) / "text", "text")) for set in data.sets)}
 
     def examples(self) -> Examples:
         data, model = self.config.data, self.config.model

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from audiolm.codec.adapters.rules import Rule, Tensors, load_state, save_state
@@ -17,7 +16,7 @@ from audiolm.data.files import temporary
 from audiolm.errors import AudiolmError, first_line
 from audiolm.models.moshi.model import ModelConfig, MoshiModel, TaskConfig
 from audiolm.text.tokenizer import Tokenizer
-from audiolm.train.checkpoint import unshared
+from audiolm.train.checkpoint import save_tensors
 from audiolm.train.options import flatten
 from audiolm.train.schema import plain
 from audiolm.train.system import check_same_tensors
@@ -213,5 +212,5 @@ def matrix_a_level(weight: Tensor) -> list[Tensor]:
 def write_tensors(path: Path, tensors: Tensors) -> None:
     """Write a safetensors file as every tool reads it, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(unshared(tensors), temporary(path), metadata={"format": "pt"})
+    save_tensors(tensors, temporary(path), {"format": "pt"})
     temporary(path).replace(path)

@@ -9,6 +9,8 @@ dir=work/demo          # the recipe's working directory
 sets="train dev test"  # names of the sets: <scripts>/<set>.jsonl
 scripts=               # folder of the scripts
 voices=espeak          # who speaks: espeak, or module:function
+voices_aligner=pocketsphinx # finds the times of words where a voice knows none
+voices_aligner_model=  # what it takes
 corpus_fs=16000        # sample rate of the spoken corpus (Hz)
 corpus_rejected=1%     # largest share of a set's dialogues that may not be spoken
 nj=4                   # jobs at a time
@@ -32,7 +34,8 @@ for set in $sets; do
 done
 # shellcheck disable=SC2086 # cmd and the names of sets are lists of words
 $cmd JOB=1:"$nj" "$dir/log/simulate.JOB.log" \
-  audiolm simulate speak --dir "$dir" --sets $sets --voices "$voices" --fs "$corpus_fs" --seed "$seed" \
+  audiolm simulate speak --dir "$dir" --sets $sets --voices "$voices" \
+  --aligner "$voices_aligner" --aligner_model "$voices_aligner_model" --fs "$corpus_fs" --seed "$seed" \
   --job JOB --num_jobs "$nj"
 # shellcheck disable=SC2086
 audiolm simulate tables --dir "$dir" --sets $sets --max_rejected "$corpus_rejected" ||
