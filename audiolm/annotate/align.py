@@ -13,11 +13,11 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from audiolm.annotate.batches import worked
 from audiolm.annotate.sources import utts_by_reco
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Word
 from audiolm.errors import AudiolmError, did_you_mean
-from audiolm.jobs.progress import progress
 
 CONTEXT = 0.3  # seconds of audio around an utterance that the aligner sees: silence shows where speech begins
 BATCH = 32  # utterances
@@ -35,9 +35,10 @@ class TimedWord(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Why an utterance has no alignment."""
+    """Why an utterance has no alignment, or a stretch no words; ``silent``: because nobody speaks in it."""
 
     reason: str
+    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,19 @@ def align_recordings(data: DataDir, recos: Iterable[str], aligner: Aligner) -> t
     """
     words: list[Word] = []
     rejected: list[tuple[str, str]] = []
-    for batch in _batches(_utterances(data, recos, aligner.fs, rejected)):
-        results = aligner.align([utterance for _, _, utterance in batch])
-        for (reco, offset, utterance), result in zip(batch, results, strict=True):
+    utts_of = utts_by_reco(data)
+
+    def pieces(reco: str) -> Iterator[tuple[float, Utterance]]:
+        return _utterances(data, reco, utts_of.get(reco, []), aligner.fs, rejected)
+
+    def align(batch: Sequence[tuple[float, Utterance]]) -> list[tuple[str, float, list[TimedWord] | Failure]]:
+        results = aligner.align([utterance for _, utterance in batch])
+        return [(piece.id, offset, result) for (offset, piece), result in zip(batch, results, strict=True)]
+
+    for reco, found in worked(recos, pieces, BATCH, align, "align"):
+        for utt, offset, result in found:
             if isinstance(result, Failure):
-                rejected.append((utterance.id, result.reason))
+                rejected.append((utt, result.reason))
             else:
                 words += _on_recording(data, reco, offset, result)
     return words, rejected
@@ -139,29 +148,24 @@ def given_words(data: DataDir, recos: Iterable[str]) -> tuple[list[Word], list[t
 
 
 def _utterances(
-    data: DataDir, recos: Iterable[str], fs: int, rejected: list[tuple[str, str]]
-) -> Iterator[tuple[str, float, Utterance]]:
-    """Yield (recording, seconds at which the utterance's audio begins, utterance); what cannot be read goes to
-    ``rejected``.
-    """
-    utts_of = utts_by_reco(data)
-    for reco in progress(list(recos), desc="align"):
-        utts = utts_of.get(reco, [])
-        spoken = [utt for utt in utts if data.text.get(utt, "").split()]
-        rejected += [(utt, "no transcript in text") for utt in utts if utt not in spoken]
-        if not utts:
-            rejected.append((reco, "no utterance in segments"))
-        try:
-            wav = data.audio(reco, fs=fs) if spoken else None
-        except AudiolmError as error:
-            rejected += [(utt, str(error)) for utt in spoken]
+    data: DataDir, reco: str, utts: Sequence[str], fs: int, rejected: list[tuple[str, str]]
+) -> Iterator[tuple[float, Utterance]]:
+    """Yield (seconds at which the utterance's audio begins, utterance); what cannot be read goes to ``rejected``."""
+    spoken = [utt for utt in utts if data.text.get(utt, "").split()]
+    rejected += [(utt, "no transcript in text") for utt in utts if utt not in spoken]
+    if not utts:
+        rejected.append((reco, "no utterance in segments"))
+    try:
+        wav = data.audio(reco, fs=fs) if spoken else None
+    except AudiolmError as error:
+        rejected += [(utt, str(error)) for utt in spoken]
+        return
+    for utt, (begin, start, end, stop) in zip(spoken, _windows(data, utts, spoken, wav, fs), strict=True):
+        part = wav[round(begin * fs) : round(stop * fs)]
+        if not part.any():
+            rejected.append((utt, f"all samples from {start:.2f} to {end:.2f} s of '{reco}' are zero"))
             continue
-        for utt, (begin, start, end, stop) in zip(spoken, _windows(data, utts, spoken, wav, fs), strict=True):
-            part = wav[round(begin * fs) : round(stop * fs)]
-            if not part.any():
-                rejected.append((utt, f"all samples from {start:.2f} to {end:.2f} s of '{reco}' are zero"))
-                continue
-            yield reco, begin, Utterance(utt, part, fs, data.text[utt].split(), start - begin, end - begin)
+        yield begin, Utterance(utt, part, fs, data.text[utt].split(), start - begin, end - begin)
 
 
 def _windows(
@@ -186,17 +190,6 @@ def _windows(
             stop = min(place.end + CONTEXT, (after + place.end) / 2 if after < length else length)
             windows.append((begin, place.start, min(place.end, length), stop))
     return windows
-
-
-def _batches(items: Iterable) -> Iterator[list]:
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _on_recording(data: DataDir, reco: str, offset: float, words: Sequence[TimedWord]) -> Iterator[Word]:

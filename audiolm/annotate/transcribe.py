@@ -3,24 +3,25 @@
 A transcriber is anything with ``transcribe(wavs) -> [words or Failure, …]`` for stretches of at most LONGEST s; here
 recordings become such stretches and words get back their places. What voice activity detection calls silence is cut
 out first: models of Whisper's kind make words up in long silences, of which a channel with one speaker of two is full.
-Transcribers: ``whisper_timestamped``, ``whisper`` (annotate/whisper.py), ``pocketsphinx_transcribe``
-(annotate/pocketsphinx.py).
+Transcribers: ``whisper_timestamped`` (annotate/whisper.py), ``whisper`` (annotate/whisper_batched.py),
+``pocketsphinx_transcribe`` (annotate/pocketsphinx.py).
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from audiolm.annotate.align import Failure, TimedWord
+from audiolm.annotate.batches import worked
 from audiolm.annotate.segmentation import cut_at_pauses
 from audiolm.annotate.turns import Region, union
 from audiolm.annotate.vad import SileroVad, VoiceActivity
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Word
 from audiolm.errors import AudiolmError, did_you_mean
-from audiolm.jobs.progress import progress
 from audiolm.text.normalize import tidy
 
 BACKENDS = ("whisper_timestamped", "whisper", "pocketsphinx_transcribe")
@@ -28,6 +29,7 @@ LONGEST = 30.0  # seconds that Whisper hears at once
 SHORTEST = 10.0  # seconds: a stretch without a pause to cut at is not cut before
 PAUSE = 1.0  # seconds: longer silences are cut out
 MARGIN = 0.3  # seconds of each that stay on both sides: detectors cut onsets short
+LOST = 0.05  # share of a recording's speech that may be left out as not to be understood; above, the recording is
 
 
 class Transcriber(Protocol):
@@ -42,12 +44,15 @@ class Transcriber(Protocol):
         ...
 
 
-def make_transcriber(backend: str, model: str | None, language: str | None = None, device: str = "cpu") -> Transcriber:
+def make_transcriber(
+    backend: str, model: str | None, language: str | None = None, device: str = "cpu", batch: int | None = None
+) -> Transcriber:
     """The transcriber of that name.
 
     Args:
         model: size, path or hub id; see annotate/whisper.py.
         language: code of Whisper's such as ``en``; None: the model finds it.
+        batch: stretches that ``whisper`` hears at once, if not its own choice.
 
     Raises:
         AudiolmError: there is none of that name, or its model cannot be found.
@@ -60,9 +65,13 @@ def make_transcriber(backend: str, model: str | None, language: str | None = Non
         return PocketSphinxTranscriber()
     if model is None:
         raise AudiolmError(f"--backend {backend} needs a Whisper model: name its folder, file or hub id with --model")
-    from audiolm.annotate.whisper import WhisperBatched, WhisperTimestamped
+    if backend == "whisper_timestamped":
+        from audiolm.annotate.whisper import WhisperTimestamped
 
-    return {"whisper_timestamped": WhisperTimestamped, "whisper": WhisperBatched}[backend](model, language, device)
+        return WhisperTimestamped(model, language, device)
+    from audiolm.annotate.whisper_batched import WhisperBatched
+
+    return WhisperBatched(model, language, device, **({"batch": batch} if batch else {}))
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,10 @@ class Stretch:
     """Pieces of a recording, heard one after another: (start, end) in seconds, in order."""
 
     pieces: tuple[Region, ...]
+
+    @property
+    def seconds(self) -> float:
+        return sum(end - start for start, end in self.pieces)
 
     def cut(self, wav: np.ndarray, fs: int) -> np.ndarray:
         """The stretch's samples."""
@@ -118,24 +131,33 @@ def transcribe_recordings(
     """
     words: list[Word] = []
     rejected: list[tuple[str, str]] = []
-    batches = _batches(_stretches(data, recos, transcriber.fs, vad or SileroVad(), rejected), transcriber.batch)
-    found: dict[str, list[TimedWord]] = {}
-    failed: dict[str, str] = {}
-    for batch in batches:
-        results = transcriber.transcribe([item.wav for item in batch])
-        for item, result in zip(batch, results, strict=True):
-            if isinstance(result, Failure):
-                failed.setdefault(item.reco, f"{result.reason}, at {item.stretch.pieces[0][0]:.2f} s")
-                result = []
-            found.setdefault(item.reco, []).extend(
-                item.stretch.place(word) for word in map(_plain, result) if word.word
-            )
-    for reco, timed in found.items():
-        if reco in failed:
-            rejected.append((reco, failed[reco]))
-        elif not timed:
-            rejected.append((reco, "no word found in its speech"))
+    vad = vad or SileroVad()
+
+    def pieces(reco: str) -> Iterator[tuple[Stretch, np.ndarray]]:
+        return _stretches(data, reco, transcriber.fs, vad, rejected)
+
+    def hear(batch: Sequence[tuple[Stretch, np.ndarray]]) -> list[tuple[Stretch, list[TimedWord] | Failure]]:
+        results = transcriber.transcribe([wav for _, wav in batch])
+        return [(stretch, result) for (stretch, _), result in zip(batch, results, strict=True)]
+
+    for reco, found in worked(recos, pieces, transcriber.batch, hear, "transcribe"):
+        failed = [(stretch, result) for stretch, result in found if isinstance(result, Failure)]
+        reasons = [f"{result.reason}, at {stretch.pieces[0][0]:.2f} s" for stretch, result in failed]
+        timed = [
+            stretch.place(word)
+            for stretch, result in found
+            if not isinstance(result, Failure)
+            for word in map(_plain, result)
+            if word.word and word.end > word.start
+        ]
+        lost = sum(stretch.seconds for stretch, failure in failed if not failure.silent)
+        if lost > LOST * sum(stretch.seconds for stretch, _ in found):
+            rejected.append((reco, "; ".join(reasons)))
+        elif found and not timed:
+            rejected.append((reco, "; ".join(["no word found in its speech", *reasons])))
         else:
+            for reason in reasons:
+                print(f"transcribe: {reco}: a stretch is left out: {reason}", file=sys.stderr)
             file, channel = data.file_and_channel(reco)
             words += [
                 Word(file, channel, w.start, w.end - w.start, w.word, w.confidence) for w in sorted(timed, key=_start)
@@ -143,37 +165,19 @@ def transcribe_recordings(
     return words, rejected
 
 
-class _Item(NamedTuple):
-    reco: str
-    stretch: Stretch
-    wav: np.ndarray
-
-
 def _stretches(
-    data: DataDir, recos: Iterable[str], fs: int, vad: VoiceActivity, rejected: list[tuple[str, str]]
-) -> Iterator[_Item]:
-    for reco in progress(list(recos), desc="transcribe"):
-        try:
-            wav = data.audio(reco, fs=fs)
-        except AudiolmError as error:
-            rejected.append((reco, str(error)))
-            continue
-        found = stretches(vad(wav, fs), len(wav) / fs)
-        if not found:
-            rejected.append((reco, "no speech found by voice activity detection"))
-        for stretch in found:
-            yield _Item(reco, stretch, stretch.cut(wav, fs))
-
-
-def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    data: DataDir, reco: str, fs: int, vad: VoiceActivity, rejected: list[tuple[str, str]]
+) -> Iterator[tuple[Stretch, np.ndarray]]:
+    try:
+        wav = data.audio(reco, fs=fs)
+    except AudiolmError as error:
+        rejected.append((reco, str(error)))
+        return
+    found = stretches(vad(wav, fs), len(wav) / fs)
+    if not found:
+        rejected.append((reco, "no speech found by voice activity detection"))
+    for stretch in found:
+        yield stretch, stretch.cut(wav, fs)
 
 
 def _plain(word: TimedWord) -> TimedWord:

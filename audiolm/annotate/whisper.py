@@ -1,10 +1,9 @@
-"""Whisper (Radford et al. 2023, "Robust speech recognition via large-scale weak supervision") with word times, by two
-packages.
+"""Whisper (Radford et al. 2023, "Robust speech recognition via large-scale weak supervision") with word times.
 
-- ``whisper_timestamped``: whisper-timestamped (Louradour 2023; words by dynamic time warping over cross-attention),
-  which Moshi's authors used, one stretch at a time. Takes a Whisper size (``medium``), an openai-whisper checkpoint
-  (``.pt``), or a folder or hub id of transformers' layout.
-- ``whisper``: transformers' own, in batches. Folder or hub id.
+- ``whisper_timestamped``, here: whisper-timestamped (Louradour 2023; words by dynamic time warping over
+  cross-attention), which Moshi's authors used, one stretch at a time. Takes a Whisper size (``medium``), an
+  openai-whisper checkpoint (``.pt``), or a folder or hub id of transformers' layout.
+- ``whisper``: transformers' model in batches (annotate/whisper_batched.py). Folder or hub id.
 
 Both hear stretches of at most 30 s, from which silence has been cut (annotate/transcribe.py).
 """
@@ -54,37 +53,6 @@ class WhisperTimestamped:
         words = [word for segment in found["segments"] for word in segment.get("words", ())]
         end = len(wav) / self.fs
         return within([TimedWord(word["text"], word["start"], word["end"], word["confidence"]) for word in words], end)
-
-
-class WhisperBatched:
-    """transformers' Whisper, ``batch`` stretches at once. Its words have no confidence of their own: 1."""
-
-    fs = SAMPLE_RATE
-
-    def __init__(self, model: str, language: str | None = None, device: str = "cpu", batch: int = 16):
-        from importlib.metadata import version
-
-        check_language(language)
-        self.name = f"Whisper of transformers {version('transformers')}, {model}"
-        self.language, self.batch = language, batch
-        self.pipeline = _transformers_pipeline(model, device)
-
-    def transcribe(self, wavs: Sequence[np.ndarray]) -> list[list[TimedWord] | Failure]:
-        options = {"task": "transcribe", "language": self.language}
-        if not getattr(self.pipeline.model.generation_config, "is_multilingual", True):
-            options = {}  # an English-only model takes neither
-        inputs = [{"raw": np.ascontiguousarray(wav, dtype=np.float32), "sampling_rate": self.fs} for wav in wavs]
-        found = self.pipeline(inputs, batch_size=self.batch, return_timestamps="word", generate_kwargs=options)
-        return [self._words(result["chunks"], len(wav) / self.fs) for result, wav in zip(found, wavs, strict=True)]
-
-    def _words(self, chunks: Sequence[dict], end: float) -> list[TimedWord]:
-        words = []
-        for chunk in chunks:
-            start, stop = chunk["timestamp"]  # either may be None
-            if start is None:
-                start = words[-1].end if words else 0.0
-            words.append(TimedWord(chunk["text"], start, end if stop is None else stop))
-        return within(words, end)
 
 
 def within(words: Sequence[TimedWord], end: float) -> list[TimedWord]:
@@ -139,12 +107,18 @@ def _check_openai_cache(model: str, url: str) -> None:
         )
 
 
-def _transformers_pipeline(model: str, device: str):
+def load_transformers(model: str, device: str = "cpu"):
+    """A Whisper of transformers' layout -> (model, processor).
+
+    Raises:
+        AudiolmError: no such folder or hub id; damaged; without the heads that word times need.
+    """
     folder = find_weights(model, "Whisper model", "config.json", LAYOUT)
     import transformers
 
+    options = {"dtype": "float32"} if device == "cpu" else {}  # half precision is slow on CPUs
     try:
-        whisper = transformers.WhisperForConditionalGeneration.from_pretrained(folder).to(device).eval()
+        whisper = transformers.WhisperForConditionalGeneration.from_pretrained(folder, **options).to(device).eval()
         processor = transformers.WhisperProcessor.from_pretrained(folder)
     except Exception as error:  # whatever a damaged file provokes in the loaders of three packages
         raise AudiolmError(
@@ -155,15 +129,7 @@ def _transformers_pipeline(model: str, device: str):
             f"{folder} names no alignment_heads in generation_config.json, which word times need: use one of "
             "openai's models, or --backend whisper_timestamped, which does without"
         )
-    if processor.tokenizer.pad_token is None:  # openai's have one; batches need it
-        processor.tokenizer.pad_token = processor.tokenizer.eos_token
-    return transformers.pipeline(
-        "automatic-speech-recognition",
-        model=whisper,
-        tokenizer=processor.tokenizer,
-        feature_extractor=processor.feature_extractor,
-        device=device,
-    )
+    return whisper, processor
 
 
 def check_language(language: str | None) -> None:

@@ -88,6 +88,29 @@ def test_a_recording_is_rejected_whole_where_a_stretch_fails_or_nothing_is_said(
     assert dict(rejected) == {"long": "too long, at 0.00 s", "mute": "no word found in its speech"}
 
 
+def test_little_that_is_not_understood_costs_its_stretch_alone(data, tmp_path, capsys):
+    class Deaf(Beeps):
+        def transcribe(self, wavs):
+            return [Failure("a loop") if len(wav) < 3 * FS else [TimedWord("w", 1.0, 2.0)] for wav in wavs]
+
+    audio.write(tmp_path / "long.wav", np.full(62 * FS, 0.5), FS)
+    data.wav["long"] = str(tmp_path / "long.wav")
+    words, rejected = transcribe_recordings(data, ["long"], Deaf(), lambda wav, fs: [(0.0, len(wav) / fs)])
+    assert [word.start for word in words] == [1.0, 31.0] and not rejected
+    assert "long: a stretch is left out: a loop, at 60.00 s" in capsys.readouterr().err
+
+
+def test_words_without_length_are_left_out(data, tmp_path):
+    class Crowded(Beeps):
+        def transcribe(self, wavs):
+            return [[TimedWord("a", 0.1, 0.5), TimedWord("b", 0.9, 0.9)] for _ in wavs]
+
+    audio.write(tmp_path / "r.wav", np.full(FS, 0.5), FS)
+    data.wav["r"] = str(tmp_path / "r.wav")
+    words, _ = transcribe_recordings(data, ["r"], Crowded(), lambda wav, fs: [(0.0, 1.0)])
+    assert [word.word for word in words] == ["a"]
+
+
 def test_stretches_are_handed_over_in_batches_across_recordings(data, tmp_path):
     for number in range(5):
         audio.write(tmp_path / f"r{number}.wav", np.full(FS, 0.5), FS)

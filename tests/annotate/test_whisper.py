@@ -5,7 +5,8 @@ import pytest
 from tiny_models import openai_whisper, transformers_whisper
 
 from audiolm.annotate.align import Failure
-from audiolm.annotate.whisper import WhisperBatched, WhisperTimestamped, load_openai
+from audiolm.annotate.whisper import WhisperTimestamped, load_openai
+from audiolm.annotate.whisper_batched import WhisperBatched
 from audiolm.encoders import hub
 from audiolm.errors import AudiolmError
 

@@ -201,7 +201,12 @@ def test_mix_and_streams_go_together(meetings, capsys):
     "arguments, message",
     [
         (["align", "--backend", "ctc"], "needs a trained recogniser"),
-        (["align", "--backend", "mfa"], "no aligner 'mfa'"),
+        (["align", "--backend", "mfa"], "no aligner 'mfa'; choose from: given, pocketsphinx, ctc, wav2vec2, whisper_t"),
+        (
+            ["align", "--backend", "wisper"],
+            "did you mean 'whisper'?; choose from: given, pocketsphinx, ctc, wav2vec2, whisper_timestamped",
+        ),
+        (["align", "--backend", "whisper", "--model", "x", "--batch", "0"], "--batch 0: expected at least 1"),
         (["diarize", "--backend", "pyanote"], "no diarizer 'pyanote'"),
         (["diarize", "--backend", "channels", "--num_speakers", "2"], "is for other backends"),
         (["diarize", "--backend", "channels", "--streams"], "expected embedded, pyannote or given"),
