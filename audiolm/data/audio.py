@@ -1,6 +1,6 @@
 """Audio files: windows of them as float32, resampled; their headers; and writing them whole.
 
-libsndfile (through soundfile) decodes, soxr resamples. Every fault of a file is one AudiolmError that names it.
+libsndfile decodes (audiolm.data.decoding), soxr resamples. Every fault of a file is one AudiolmError that names it.
 """
 
 import math
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import soundfile
@@ -19,6 +19,9 @@ from audiolm.data.datadir import DataDir
 from audiolm.data.decoding import Decoder, opened
 from audiolm.data.files import atomic
 from audiolm.errors import AudiolmError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CONTEXT_SECONDS = 0.1  # audio read on both sides of a window before resampling: far beyond soxr's filter
 BLOCK_SECONDS = 60  # what ``convert`` holds in memory of a recording
@@ -82,6 +85,22 @@ def read(
     if channel == "mix":
         return wav.mean(axis=1)
     return np.ascontiguousarray(wav[:, pick_channel(path, wav.shape[1], channel)])
+
+
+def tensor(path: str | os.PathLike, fs: int, channel: int | str | None = None) -> "Tensor":
+    """A file as models here take it: float32 [1, 1, samples] in −1…1, resampled to ``fs`` Hz.
+
+    ``codec.encode(audio.tensor("a.flac", codec.sample_rate))`` are the codes of a file.
+
+    Args:
+        channel: see ``read``.
+
+    Raises:
+        AudiolmError: see ``read``.
+    """
+    import torch
+
+    return torch.from_numpy(read(path, fs=fs, channel=channel))[None, None]
 
 
 def pick_channel(path: str, channels: int, channel: int | None) -> int:

@@ -38,9 +38,8 @@ WIDTH = {"PCM_S8": 1, "PCM_U8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 
 class Decoder:
     """An open file: ``samplerate`` in Hz, ``frames`` (samples per channel), ``channels``, and windows of it."""
 
-    def __init__(self, path: str, raw: BinaryIO, source: str | int | BinaryIO):
-        self.path, self._raw, self._source = path, raw, source
-        self._size = raw.seek(0, os.SEEK_END)
+    def __init__(self, path: str, raw: BinaryIO, source: str | int | BinaryIO, size: int):
+        self.path, self._raw, self._source, self._size = path, raw, source, size
         self._file = _InOrder(source, closefd=False)
         try:
             if mended := self._mended():
@@ -196,15 +195,15 @@ def opened(path: str, allow_pipes: bool = False) -> Iterator[Decoder]:
     with ExitStack() as stack:
         if is_pipe(path):
             output = _pipe_output(path, allow_pipes)
-            raw, source = io.BytesIO(output), io.BytesIO(output)
+            raw, source, size = io.BytesIO(output), io.BytesIO(output), len(output)
         else:
-            _check_size(path)
+            size = _size(path)
             raw, source = stack.enter_context(_file(path)), path
             if raw.read(4) in (b"fLaC", b"OggS"):  # others may need the name's suffix
                 source = os.open(path, os.O_RDONLY)
                 stack.callback(os.close, source)
         try:
-            file = Decoder(path, raw, source)
+            file = Decoder(path, raw, source, size)
         except soundfile.LibsndfileError as error:
             raise AudiolmError(_undecodable(path, raw, error.error_string.strip())) from None
         stack.callback(file.close)
@@ -263,7 +262,8 @@ def _file(path: str) -> BinaryIO:
         raise AudiolmError(f"cannot read audio {path}: {error.strerror}") from None
 
 
-def _check_size(path: str) -> None:
+def _size(path: str) -> int:
+    """Bytes of a regular file that is not empty."""
     try:
         status = os.stat(path)
     except FileNotFoundError as error:
@@ -274,6 +274,7 @@ def _check_size(path: str) -> None:
         raise AudiolmError(f"{path} is not a regular file, expected audio")
     if status.st_size == 0:
         raise AudiolmError(f"{path} is empty (0 bytes), expected audio")
+    return status.st_size
 
 
 def _where(path: str) -> str:

@@ -140,9 +140,11 @@ def _walk(raw: BinaryIO, start: int, path: str) -> tuple[int, int]:
     raw.seek(start)
     data = raw.read()
     frames, place, end, limit = 0, 0, 0, len(data) - 3
+    kind = (data[1] | 1, data[2] & 0x0C, data[3] >= 0xC0) if limit > 0 else ()  # as _alike, but quick
     while 0 <= place < limit:
-        length = SIZES[data[place + 1] << 8 | data[place + 2]] if data[place] == 0xFF else 0
-        if length and place + length <= len(data) and _alike(data, 0, place):
+        sync, first, second, third = data[place : place + 4]
+        length = SIZES[first << 8 | second] if sync == 0xFF else 0
+        if length and place + length <= len(data) and (first | 1, second & 0x0C, third >= 0xC0) == kind:
             frames, place = frames + 1, place + length
             end = place
         elif length and place + length < limit and _alike(data, place, place + length):
