@@ -1,8 +1,10 @@
 """audiolm: recipes that train audio language models end to end.
 
 >>> import audiolm
->>> codec = audiolm.load_codec("exp/codec")      # doctest: +SKIP
->>> codes = codec.encode(wav)                    # doctest: +SKIP
+>>> from audiolm.data import audio
+>>> codec = audiolm.load_codec("exp/codec")                  # doctest: +SKIP
+>>> wav = audio.tensor("recording.wav", codec.sample_rate)   # doctest: +SKIP
+>>> codes = codec.encode(wav)                                # doctest: +SKIP
 """
 
 __version__ = "0.1.0"

@@ -23,6 +23,10 @@ HUB_CONFIG, HUB_WEIGHTS = "config.json", ("tokenizer-*.safetensors", "model.safe
 def load_codec(name: str | Path, device: str | torch.device = "cpu") -> Codec:
     """Return a codec in evaluation mode.
 
+    Its ``encode`` takes samples at ``codec.sample_rate``; samples do not tell their rate, so another rate is not
+    noticed, and gives the codes of a voice too slow or too fast. ``audiolm.data.audio.tensor(path, codec.sample_rate)``
+    reads a file at that rate.
+
     Args:
         name: what ``audiolm train`` or ``audiolm export`` left (a folder with config.yaml); a folder of transformers'
             Mimi, EnCodec or DAC (config.json); a safetensors file of moshi's Mimi, or the folder it is in; or a hub id

@@ -190,6 +190,9 @@ class Codec(nn.Module):
     def encode(self, wav: Tensor) -> Tensor:
         """Samples [B, 1, T] -> codes int64 [B, n_q, ceil(T / frame_size)]; the last frame is filled up.
 
+        The samples must be at ``sample_rate``, as ``audiolm.data.audio.tensor(path, codec.sample_rate)`` gives them:
+        another rate cannot be noticed here.
+
         Raises:
             AudiolmError: another shape, no samples, NaN or infinite samples.
         """

@@ -1,39 +1,32 @@
 """Audio files: windows of them as float32, resampled; their headers; and writing them whole.
 
-libsndfile (through soundfile) decodes, soxr resamples. Every fault of a file is one AudiolmError that names it.
+libsndfile decodes (audiolm.data.decoding), soxr resamples. Every fault of a file is one AudiolmError that names it.
 """
 
-import io
 import math
 import os
-import re
-import stat
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import soundfile
 import soxr
 
 from audiolm.data.datadir import DataDir
+from audiolm.data.decoding import Decoder, opened
 from audiolm.data.files import atomic
-from audiolm.data.readers import is_pipe
 from audiolm.errors import AudiolmError
 
-PIPE_SECONDS = 600  # longer than any decoder needs for one recording; a pipe that waits for input must not hang a job
+if TYPE_CHECKING:
+    from torch import Tensor
+
 CONTEXT_SECONDS = 0.1  # audio read on both sides of a window before resampling: far beyond soxr's filter
 BLOCK_SECONDS = 60  # what ``convert`` holds in memory of a recording
 QUALITY = "HQ"  # soxr's 20-bit quality: pass band to 0.91 of the lower Nyquist frequency, linear phase
 SLACK_SECONDS = 0.01  # times in tables are rounded; a window may overshoot the end by this much and is cut there
-MOST_FRAMES = 1 << 40  # libsndfile's count is far above this where a header gives none
-OGG_PAGE = 65307  # bytes of the longest page; bit 2 of its sixth byte marks the last page of a stream (RFC 3533)
-PIPE_LENGTH = 0x7FFFF000
-# A size of sample data (the outermost chunk, RIFF or FORM, may be wrong in sound files) and what libsndfile found.
-TOO_SHORT = re.compile(r"(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)")
 FORMATS = {".flac": ("FLAC", "PCM_16"), ".wav": ("WAV", "PCM_16")}
 
 
@@ -56,7 +49,7 @@ def info(path: str | os.PathLike, allow_pipes: bool = False) -> Info:
     Raises:
         AudiolmError: missing, empty, not audio, truncated WAV, no samples.
     """
-    with _opened(os.fspath(path), allow_pipes) as file:
+    with opened(os.fspath(path), allow_pipes) as file:
         return Info(file.samplerate, file.frames, file.channels)
 
 
@@ -94,6 +87,22 @@ def read(
     return np.ascontiguousarray(wav[:, pick_channel(path, wav.shape[1], channel)])
 
 
+def tensor(path: str | os.PathLike, fs: int, channel: int | str | None = None) -> "Tensor":
+    """A file as models here take it: float32 [1, 1, samples] in −1…1, resampled to ``fs`` Hz.
+
+    ``codec.encode(audio.tensor("a.flac", codec.sample_rate))`` are the codes of a file.
+
+    Args:
+        channel: see ``read``.
+
+    Raises:
+        AudiolmError: see ``read``.
+    """
+    import torch
+
+    return torch.from_numpy(read(path, fs=fs, channel=channel))[None, None]
+
+
 def pick_channel(path: str, channels: int, channel: int | None) -> int:
     """The channel to take of a file with ``channels`` of them: the only one, else ``channel`` (0-based).
 
@@ -122,7 +131,7 @@ def read_channels(
     allow_pipes: bool = False,
 ) -> tuple[np.ndarray, int]:
     """All channels of a window of a file, float32 [samples, channels], and their rate; see ``read``."""
-    with _opened(path, allow_pipes) as file:
+    with opened(path, allow_pipes) as file:
         rate = file.samplerate
         _check_rate(path, rate, expect_fs)
         first = round(start * rate)
@@ -130,7 +139,7 @@ def read_channels(
         if not 0 <= first < last or last - file.frames > SLACK_SECONDS * rate:
             raise AudiolmError(_outside(path, start, duration, file.frames / rate))
         if fs is None or fs == rate:
-            return _frames(file, path, first, min(last, file.frames)), rate
+            return file.window(first, min(last, file.frames)), rate
         return _resampled(file, path, start, duration, rate, fs), fs
 
 
@@ -173,7 +182,7 @@ def convert(
     Raises:
         AudiolmError: as ``read``; no output is written then.
     """
-    with _opened(path, allow_pipes) as file, ExitStack() as stack:
+    with opened(path, allow_pipes) as file, ExitStack() as stack:
         rate, count = file.samplerate, 0
         begin, total = round(start * rate), file.frames if end is None else min(round(end * rate), file.frames)
         _check_rate(path, rate, expect_fs)
@@ -181,7 +190,7 @@ def convert(
         put = {output: stack.enter_context(encoder(output, fs, 1)) for output in outputs}
         for first in range(begin, total, BLOCK_SECONDS * rate):
             last = min(total, first + BLOCK_SECONDS * rate)
-            wav = _frames(file, path, first, last)
+            wav = file.window(first, last)
             if stream is not None:
                 wav = stream.resample_chunk(wav, last=last == total)
             for output, channel in outputs.items():
@@ -244,116 +253,7 @@ def resample(wav: np.ndarray, fs_in: int, fs_out: int) -> np.ndarray:
     return wav if fs_in == fs_out else soxr.resample(wav, fs_in, fs_out, quality=QUALITY)
 
 
-@contextmanager
-def _opened(path: str, allow_pipes: bool) -> Iterator[soundfile.SoundFile]:
-    """The decoder of a file or pipe whose header is sound."""
-    if is_pipe(path):
-        source = _pipe_output(path, allow_pipes)
-    else:
-        source = path
-        _check_size(path)
-    try:
-        file = soundfile.SoundFile(source)
-    except soundfile.LibsndfileError as error:
-        raise AudiolmError(_undecodable(path, source, error.error_string.strip())) from None
-    with file:
-        if source is path:
-            _check_length(file, path)
-        if file.frames == 0:
-            raise AudiolmError(f"{path} has no samples")
-        if file.frames > MOST_FRAMES:
-            raise AudiolmError(
-                f"the header of {path} gives no length (written to a pipe?); encode it again from a file"
-            )
-        yield file
-
-
-def _check_size(path: str) -> None:
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise AudiolmError(f"cannot read audio {path}: {error.strerror}") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise AudiolmError(f"{path} is not a regular file, expected audio")
-    if status.st_size == 0:
-        raise AudiolmError(f"{path} is empty (0 bytes), expected audio")
-
-
-def _check_length(file: soundfile.SoundFile, path: str) -> None:
-    """libsndfile silently shortens most truncated formats; only its log (for Sphere, the header) tells."""
-    for promised, present in TOO_SHORT.findall(file.extra_info):
-        # 0 and values near 2^31 and 2^32 are what writers to a pipe leave there: the length is the file's.
-        if int(present) < int(promised) < PIPE_LENGTH:
-            raise AudiolmError(f"{path} is truncated: its header promises {promised} bytes, {present} are there")
-    if file.format == "OGG":
-        with open(path, "rb") as raw:
-            raw.seek(max(0, os.path.getsize(path) - OGG_PAGE))
-            end = raw.read()
-        last = end.rfind(b"OggS")
-        if last < 0 or not end[last + 5 : last + 6] or not end[last + 5] & 4:
-            raise AudiolmError(f"{path} is truncated: its last page is missing")
-    if file.format == "NIST":
-        with open(path, "rb") as raw:
-            count = re.search(rb"sample_count -i (\d+)", raw.read(1024))
-        if count and file.frames < int(count[1]):
-            raise AudiolmError(
-                f"{path} is truncated: its header promises {int(count[1])} samples, {file.frames} are there"
-            )
-
-
-def _undecodable(path: str, source: str | io.BytesIO, why: str) -> str:
-    """What is wrong with a file that libsndfile does not open."""
-    if source is path:
-        with open(path, "rb") as raw:
-            head = raw.read(1024)
-        if head.startswith(b"NIST_1A") and b"embedded-shorten" in head:
-            return (
-                f"{path} is SPHERE with shorten compression, which libsndfile does not decode; convert it with"
-                f" 'sph2pipe -p {path} decoded.sph' (LDC's sph2pipe) or 'w_decode -o pcm' (NIST's SPHERE tools)"
-            )
-        start = " ".join(head[:40].decode("latin-1").split())
-        if start.isascii() and start.isprintable() and not start.startswith("NIST_1A"):
-            why = f"it is text that begins with '{start}'; get it again"  # a web page; Git LFS's note of a file
-        elif "does not exist" in why:  # what libsndfile says where a decoder finds nothing to decode
-            why = "there is no sound in it; get it again"
-    return f"{path} is not audio that libsndfile reads: {why}"
-
-
-def _pipe_output(command: str, allow_pipes: bool) -> io.BytesIO:
-    if not allow_pipes:
-        raise AudiolmError(f"'{command}' is a pipe, which runs a shell; expected an audio file (or --allow_pipes)")
-    try:
-        done = subprocess.run(
-            command.strip("| "), shell=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=PIPE_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        raise AudiolmError(f"pipe '{command}' was not done after {PIPE_SECONDS} s") from None
-    if done.returncode or not done.stdout:
-        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise AudiolmError(f"pipe '{command}' failed (status {done.returncode}): {''.join(last) or 'no output'}")
-    return io.BytesIO(done.stdout)
-
-
-def _frames(file: soundfile.SoundFile, path: str, first: int, last: int) -> np.ndarray:
-    """float32 [last − first, channels]."""
-    try:
-        file.seek(first)
-        wav = file.read(last - first, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        why = error.error_string.strip() or "it cannot be decoded"
-        raise AudiolmError(f"{path} is truncated or damaged after sample {first}: {why}") from None
-    if len(wav) < last - first:
-        raise AudiolmError(
-            f"{path} is truncated or damaged: samples {first} to {last} expected, {len(wav)} of {last - first} readable"
-        )
-    if not np.isfinite(wav).all():
-        raise AudiolmError(f"{path} has NaN or infinite samples")
-    return wav
-
-
-def _resampled(
-    file: soundfile.SoundFile, path: str, start: float, duration: float | None, rate: int, fs: int
-) -> np.ndarray:
+def _resampled(file: Decoder, path: str, start: float, duration: float | None, rate: int, fs: int) -> np.ndarray:
     """The window of the resampled whole, float32 [samples, channels], from a block of samples around the window."""
     divisor = math.gcd(rate, fs)
     down, up = rate // divisor, fs // divisor
@@ -361,7 +261,7 @@ def _resampled(
         max(0, math.floor((start - CONTEXT_SECONDS) * rate)) // down
     )  # in steps of `down` input, `up` output samples
     last = file.frames if duration is None else min(file.frames, math.ceil((start + duration + CONTEXT_SECONDS) * rate))
-    wav = resample(_frames(file, path, first * down, last), rate, fs)
+    wav = resample(file.window(first * down, last), rate, fs)
     begin = round(start * fs) - first * up
     return wav[begin:] if duration is None else wav[begin : begin + round((start + duration) * fs) - round(start * fs)]
 

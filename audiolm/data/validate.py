@@ -37,6 +37,7 @@ from audiolm.errors import AudiolmError
 T = TypeVar("T", Turn, Word)
 
 ROUNDING = 0.02  # seconds by which times in tables may pass the end of the audio: they are rounded, often to 10 ms
+FIRST_FILES = 3  # of wav.scp, that are looked for
 MAX_OVERSHOOT = 0.5  # seconds by which they may pass it to be cut instead of dropped (Kaldi's extract-segments)
 
 
@@ -93,6 +94,8 @@ def examine(
     if not data.wav or ((path / "segments").is_file() and not data.segments):
         first = f"; first problem: {found.problems[0]}" if found.problems else ""
         raise AudiolmError(f"{path} has nothing sound in it{first}")
+    if not open_audio:
+        _look_for_audio(found)
     found.counts = {
         "recordings": len(data.wav),
         "utterances": len(data.utts),
@@ -151,6 +154,19 @@ def _of_known(path: Path, read: Callable, kind: str, known: dict, report: Report
             else:
                 report(Problem(str(path), number, key, f"'{key}' is no {kind} of this directory"))
     return table
+
+
+def _look_for_audio(found: Findings) -> None:
+    """Warn where the first files are not there; without audio at hand, tables can be checked all the same."""
+    data = found.sound
+    named = [path for path in map(data.wav_path, data.recos[:FIRST_FILES]) if not readers.is_pipe(path)]
+    if missing := [path for path in named if not os.path.exists(path)]:
+        where = "" if os.path.isabs(missing[0]) else f", neither in {os.getcwd()} nor in {data.path.absolute()}"
+        advice = "make the files available" if os.path.isabs(missing[0]) else "write absolute paths"
+        found.warnings.append(
+            f"wav.scp: {len(missing)} of the first {len(named)} files are not there, such as {missing[0]}{where};"
+            f" {advice}, and look at all of them with --audio"
+        )
 
 
 def _check_headers(data: DataDir, report: Report) -> None:
