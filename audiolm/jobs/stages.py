@@ -135,13 +135,13 @@ class State:
         old = self.running.get(stage.name)
         goes_on = old is not None and old["inputs"] == inputs and not force
         run = old["run"] if goes_on else ("force-" if force else "") + secrets.token_hex(8)
-        self.running[stage.name] = {"run": run, "inputs": inputs, "started": time.time()}
+        self.running[stage.name] = {"run": run, "inputs": inputs, "started": time.time(), "whole": not goes_on}
         write_json(self.dir / ".stages" / f"{stage.name}.running.json", self.running[stage.name])
         (self.dir / ".stages" / f"{stage.name}.json").unlink(missing_ok=True)
         self.marks.pop(stage.name, None)
         return run
 
-    def finish(self, stage: Stage, memory_mb: float | None) -> dict:
+    def finish(self, stage: Stage, memory_mb: float | None, cpu_seconds: float | None = None) -> dict:
         """Leave the stage's mark and return it. ``memory_mb`` is None for a stage too short to have been watched."""
         for pattern in stage.out:
             if not self._matches(pattern):
@@ -152,6 +152,7 @@ class State:
             "digest": hashlib.sha256(json.dumps(running["inputs"], sort_keys=True).encode()).hexdigest(),
             **running,
             "seconds": round(time.time() - running["started"], 1),
+            "cpu_seconds": cpu_seconds,
             "memory_mb": memory_mb,
             "disk_mb": round(self._size(stage) / 1e6, 1),
         }
