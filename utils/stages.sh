@@ -72,8 +72,11 @@ _stages_ask() { # ACTION [OPTION…]: see audiolm/jobs/recipe.py
     --jobs "${nj:-2}" --fs "${fs:-}" --given="$_stages_given" "$@"
 }
 
-# Where a run is timed for others: on a CPU, or with GPUs.
-_stages_table() { if ((${ngpu:-0} > 0)); then echo "measured/${budget:-default}_gpu.tsv"; else echo "measured/${budget:-default}.tsv"; fi; }
+_stages_table() { # what the stages cost where the recipe was timed: on CPUs, or with GPUs
+  local with=
+  if ((${ngpu:-0} > 0)); then with=_gpu; fi
+  echo "measured/${budget:-default}$with.tsv"
+}
 
 run_stages() { # [COMMAND…]: what to do at the end of a run to the last stage
   if [[ $list == true ]]; then _stages_ask list; return; fi
@@ -85,7 +88,9 @@ run_stages() { # [COMMAND…]: what to do at the end of a run to the last stage
   fi
   exec {_stages_lock}>>"$dir/.stages/lock"
   local next name='' status
-  if [[ -f $(_stages_table) ]]; then _stages_ask estimate {_stages_lock}>&- || exit; fi
+  if [[ $write_measured == true || -f $(_stages_table) ]]; then
+    _stages_ask estimate --record "$write_measured" {_stages_lock}>&- || exit
+  fi
   while true; do
     next=$(_stages_ask next --past "$name" --lock "$_stages_lock") || exit 1
     [[ -n $next ]] || break

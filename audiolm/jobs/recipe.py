@@ -37,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--lock", type=int, help="open file descriptor to hold the directory's lock on")
     parser.add_argument("--measured", type=Path, help="table of costs: read by dry_run, written by measured")
     parser.add_argument("--probe", type="true".__eq__, default=False, help="true: measure this machine")
+    parser.add_argument(
+        "--record", type="true".__eq__, default=False, help="true: … in any case: it is timed for others"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="jobs of an array, which run side by side")
     parser.add_argument("--fs", default="", help="sample rate of the recipe's sound in Hz")
     parser.add_argument("--budget", default="")
@@ -173,15 +176,16 @@ def _estimate(args: argparse.Namespace, stages: list[Stage], selected: list[Stag
     """Say at the start of a run how long it will take, where that was measured."""
     rows, there = plan(State(args.dir, stages), selected, args.force == "true", args.measured)
     count = sum(cost is not None for _, _, cost in rows)
-    if not any(cost for _, _, cost in rows):
+    if not count or not (args.record or any(cost for _, _, cost in rows)):
         return 0
-    if args.probe and worth_measuring(rows):
+    if args.record or (args.probe and worth_measuring(rows)):
         _say("measuring this machine for some seconds, to tell how long this takes")
     here, why_not = _machine(args, rows)
     if here:
         write_json(Path(args.dir) / MACHINE, vars(here))
     costs = scale(rows, here, there)
-    _say(sentence(costs, count, args.fs))
+    if costs:
+        _say(sentence(costs, count, args.fs))
     for line in [*notes(rows, here, there, args.given, args.budget), why_not, *warnings(total(costs), args.dir)]:
         if line:
             _say(line)
@@ -189,7 +193,7 @@ def _estimate(args: argparse.Namespace, stages: list[Stage], selected: list[Stag
 
 
 def _machine(args: argparse.Namespace, rows: list) -> tuple[Machine | None, str]:
-    return measure(args.jobs) if args.probe and worth_measuring(rows) else (None, "")
+    return measure(args.jobs) if args.record or (args.probe and worth_measuring(rows)) else (None, "")
 
 
 def _measured(args: argparse.Namespace, stages: list[Stage], selected: list[Stage]) -> int:

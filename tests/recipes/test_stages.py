@@ -284,7 +284,12 @@ def test_a_complete_run_is_written_with_its_machine(finished, tmp_path):
     launcher = tmp_path / "launcher"
     launcher.write_text(f"#!/bin/bash\nwhile [[ $1 != --out ]]; do shift; done\necho '{slow}' >\"$2\"\n")
     launcher.chmod(0o755)
-    (recipe.folder / "work/demo/.stages/machine.json").write_text(json.dumps({**MACHINE, "date": ""}))
+    record = recipe.folder / "work/demo/.stages/machine.json"
+    recipe("--write_measured", "--force", "--stop_stage", "audio", train_cmd="false", status=1)
+    assert not record.exists(), "a machine that cannot be measured"
+    recipe("--write_measured", train_cmd=f"'{launcher}'")
+    assert json.loads(record.read_text()) == json.loads(slow), "measured before the stages"
+    record.write_text(json.dumps({**MACHINE, "date": ""}))
     said = recipe("--write_measured", train_cmd=f"'{launcher}'")[1]
     assert "this machine was not as fast all the time (training steps a second 20 then, 10 now)" in said
     written = (recipe.folder / "measured/demo.tsv").read_text().splitlines()
