@@ -1,8 +1,8 @@
 """What a recipe's stages cost: the table that a recipe ships, and what its figures mean on another machine.
 
-``measured/<budget>.tsv`` is written from the marks of a complete run (``run.sh --write_measured``): wall time,
-processor time, memory and disk of every stage, and how fast the machine was then. The same measuring elsewhere scales
-the times.
+``measured/<budget>.tsv`` is written from the marks of a complete run (``run.sh --write_measured``): wall time, what of
+it the loops of trainings took, processor time, memory and disk of every stage, and how fast the machine was then. The
+same measuring elsewhere scales the times.
 """
 
 import json
@@ -14,9 +14,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from audiolm.errors import AudiolmError
-from audiolm.jobs.stages import Stage
 
-MEASURES = ("seconds", "cpu_seconds", "memory_mb", "disk_mb")
+MEASURES = ("seconds", "training_seconds", "cpu_seconds", "memory_mb", "disk_mb")
 SPREAD = 1.15  # two runs on one machine
 DOUBT = 0.25  # the exponent of a factor between two machines that its range is widened by, either way
 
@@ -96,30 +95,27 @@ def write_table(path: Path, machine: Machine, costs: dict[str, dict]) -> None:
     os.replace(temporary, path)
 
 
-def trains(stage: Stage) -> bool:
-    """Whether the stage trains a model: its command takes settings of a trainer."""
-    return any(word.startswith("--trainer.") for word in stage.command)
-
-
-def seconds_here(stage: Stage, cost: dict, here: Machine | None, there: Machine | None) -> tuple[float, float]:
+def seconds_here(cost: dict, here: Machine | None, there: Machine | None) -> tuple[float, float]:
     """Return the least and the most seconds to expect of a stage whose cost was measured ``there``.
 
-    Training goes by the speed of training. Other stages are scalar code and products of one-thread processes, in a mix
-    that differs: the range holds both, times the processes that find no core here. None: the machines are alike.
+    The steps of a training go by the speed of training. All else, the start of a training too, is scalar code and
+    one-thread products in a mix that differs: the range holds both, times the processes that find no core here.
+    Without ``here`` or ``there`` the machines are taken to be alike.
     """
-    factors = [1.0]
-    if here and there and trains(stage):
-        factors = [there.training / here.training]
-    elif here and there:
+    training = min(cost["training_seconds"], cost["seconds"])
+    rest = cost["seconds"] - training
+    if here is None or there is None:
+        parts = [(training, (1.0,)), (rest, (1.0,))]
+    else:
         parallel = max(1.0, cost["cpu_seconds"] / max(cost["seconds"], 1e-9))
         queue = max(1.0, min(parallel, there.cores) / here.cores)
-        scalar = there.at_work(parallel) / here.at_work(parallel)
-        factors = [scalar * queue, scalar * queue * (there.products / there.process) / (here.products / here.process)]
-    wide = [SPREAD * math.exp(abs(math.log(factor)) * DOUBT) for factor in factors]
-    return (
-        min(cost["seconds"] * factor / by for factor, by in zip(factors, wide, strict=True)),
-        max(cost["seconds"] * factor * by for factor, by in zip(factors, wide, strict=True)),
-    )
+        scalar = there.at_work(parallel) / here.at_work(parallel) * queue
+        products = scalar * (there.products / there.process) / (here.products / here.process)
+        parts = [(training, (there.training / here.training,)), (rest, (scalar, products))]
+    wide = {factor: SPREAD * math.exp(abs(math.log(factor)) * DOUBT) for _, factors in parts for factor in factors}
+    low = sum(seconds * min(factor / wide[factor] for factor in factors) for seconds, factors in parts)
+    high = sum(seconds * max(factor * wide[factor] for factor in factors) for seconds, factors in parts)
+    return low, high
 
 
 def span(low: float, high: float) -> str:

@@ -44,7 +44,7 @@ def plan(
             if why is None:
                 why = f"after {', '.join(upstream)}" if upstream else "--force"
             mark = state.marks.get(stage.name)
-            cost = {**mark, "here": True} if mark else {**measured.get(stage.name, {})}
+            cost = {"training_seconds": 0.0, **mark, "here": True} if mark else {**measured.get(stage.name, {})}
             rows.append((stage, "runs" + (f": {why}" if why else ""), cost))
     return rows, there
 
@@ -52,10 +52,10 @@ def plan(
 def scale(rows: Sequence[tuple[Stage, str, dict | None]], here: Machine | None, there: Machine | None) -> list[dict]:
     """Give the costs that are known ``low`` and ``high``, seconds to expect here; return them."""
     known = []
-    for stage, _, cost in rows:
+    for _, _, cost in rows:
         if cost:
             machines = (None, None) if cost.get("here") else (here, there)
-            cost["low"], cost["high"] = seconds_here(stage, cost, *machines)
+            cost["low"], cost["high"] = seconds_here(cost, *machines)
             known.append(cost)
     return known
 

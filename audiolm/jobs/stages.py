@@ -153,6 +153,7 @@ class State:
             **running,
             "seconds": round(time.time() - running["started"], 1),
             "cpu_seconds": cpu_seconds,
+            "training_seconds": round(self._training(running["started"]), 1),
             "memory_mb": memory_mb,
             "disk_mb": round(self._size(stage) / 1e6, 1),
         }
@@ -175,6 +176,15 @@ class State:
                     name = os.path.relpath(entry, self.dir)
                     lines.append(f"{name} {status.st_size} {status.st_mtime_ns}\n")
         return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+
+    def _training(self, since: float) -> float:
+        """Seconds in the loops of the trainings that have ended since: what their logs say last."""
+        total = 0.0
+        for log in self._matches("exp/*/metrics.jsonl"):
+            if log.stat().st_mtime >= since:
+                lines = map(json.loads, log.read_text(encoding="utf-8").splitlines())
+                total += max((line["seconds"] for line in lines if "seconds" in line), default=0.0)
+        return total
 
     def _size(self, stage: Stage) -> int:
         total = 0

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,32 +11,31 @@ from audiolm.errors import AudiolmError
 from audiolm.jobs import speed
 from audiolm.jobs.costs import Machine, compared, read_table, seconds_here, steady, write_table
 from audiolm.jobs.estimate import measure
-from audiolm.jobs.stages import Stage
 
 THERE = Machine("A", 2, 0.0, 2, process=10.0, processes=8.0, products=50.0, training=20.0, date="2026-01-01")
-TRAIN = Stage(1, "codec", "", ("train", "codec", "--trainer.seed", "0"))
-SCORE = Stage(2, "score", "", ("scores", "--seed", "0"))
-COST = {"seconds": 100.0, "cpu_seconds": 100.0, "memory_mb": 500.0, "disk_mb": 1.0}
+COST = {"seconds": 100.0, "training_seconds": 0.0, "cpu_seconds": 100.0, "memory_mb": 500.0, "disk_mb": 1.0}
 
 
-def test_training_goes_by_training_and_other_stages_by_scalar_work_and_products():
-    assert seconds_here(TRAIN, COST, THERE, THERE) == pytest.approx((100 / 1.15, 115))
+def test_steps_go_by_training_and_all_else_by_scalar_work_and_products():
+    steps = {**COST, "training_seconds": 100.0}
+    assert seconds_here(steps, THERE, THERE) == pytest.approx((100 / 1.15, 115))
     half = replace(THERE, training=10.0)
-    assert seconds_here(SCORE, COST, half, THERE) == pytest.approx((100 / 1.15, 115))
-    low, high = seconds_here(TRAIN, COST, half, THERE)
+    assert seconds_here(COST, half, THERE) == pytest.approx((100 / 1.15, 115))
+    low, high = seconds_here(steps, half, THERE)
     assert low == pytest.approx(200 / 1.15 / 2**0.25) and high == pytest.approx(200 * 1.15 * 2**0.25)
-    low, high = seconds_here(SCORE, COST, replace(THERE, products=25.0), THERE)
+    assert seconds_here({**COST, "training_seconds": 40.0}, half, THERE)[0] == pytest.approx(0.4 * low + 60 / 1.15)
+    low, high = seconds_here(COST, replace(THERE, products=25.0), THERE)
     assert (low, high) == pytest.approx((100 / 1.15, 200 * 1.15 * 2**0.25))
 
 
 def test_processes_side_by_side_count_where_a_stage_had_them():
     """One core in two is taken: pairs of processes are slower by half, one alone is not."""
     busy = replace(THERE, processes=4.0)
-    assert seconds_here(SCORE, COST, busy, THERE)[0] == pytest.approx(100 / 1.15)
+    assert seconds_here(COST, busy, THERE)[0] == pytest.approx(100 / 1.15)
     pairs = {**COST, "cpu_seconds": 200.0}
-    assert seconds_here(SCORE, pairs, busy, THERE)[0] == pytest.approx(200 / 1.15 / 2**0.25)
+    assert seconds_here(pairs, busy, THERE)[0] == pytest.approx(200 / 1.15 / 2**0.25)
     one_core = replace(THERE, cores=1, jobs=1, processes=10.0)  # half as many at a time, each a quarter faster
-    assert seconds_here(SCORE, pairs, one_core, THERE)[0] == pytest.approx(160 / 1.15 / 1.6**0.25)
+    assert seconds_here(pairs, one_core, THERE)[0] == pytest.approx(160 / 1.15 / 1.6**0.25)
 
 
 def test_a_table_comes_back_and_another_file_is_refused(tmp_path):
@@ -43,7 +43,7 @@ def test_a_table_comes_back_and_another_file_is_refused(tmp_path):
     assert read_table(path) == (None, {})
     write_table(path, THERE, {"codec": {**COST, "cpu_seconds": None, "digest": "x"}})
     assert read_table(path) == (THERE, {"codec": {**COST, "cpu_seconds": 0.0}})
-    for text in ("", "# measured on X\ncodec\t1\t2\t3\n", path.read_text().replace("training", "trainings")):
+    for text in ("", "# measured on X\ncodec\t1\t2\t3\t4\n", path.read_text().replace("training", "trainings")):
         path.write_text(text)
         with pytest.raises(AudiolmError, match="demo.tsv: no table of measured costs"):
             read_table(path)
@@ -60,9 +60,9 @@ def test_what_else_runs_is_said():
 def test_others_are_the_busy_cores_less_this_process(monkeypatch):
     readings = iter([100.0, 103.5])
     monkeypatch.setattr(speed, "_busy", lambda: next(readings))
-    monkeypatch.setattr(speed.os, "times", lambda: next(times))
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(clock))
     times, clock = iter([(1.0, 0.0, 0.0, 0.0, 0.0), (2.0, 0.5, 0.0, 0.0, 0.0)]), iter([10.0, 12.0])
+    monkeypatch.setattr(speed, "os", SimpleNamespace(times=lambda: next(times)))
+    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     with speed.Others() as others:
         pass
     assert others.cores == 1.0

@@ -255,7 +255,7 @@ def table(folder, rows, **machine):
 
 def test_dry_run_knows_what_a_run_elsewhere_cost(finished):
     recipe = finished
-    rows = ["audio\t12\t1\t500\t2000", "codec\t16\t1\t1500\t10", "lm\t18\t1\t1\t1"]  # too little for measuring
+    rows = ["audio\t12\t0\t1\t500\t2000", "codec\t16\t9\t1\t1500\t10", "lm\t18\t9\t1\t1\t1"]  # too little for measuring
     table(recipe.folder, rows)
     said = recipe("--dry_run", "--dir", "elsewhere", "--sets=a b")[1]
     assert "3 stages would run in elsewhere: 40 to 53 s   1.50 GB memory   2.01 GB disk\n" in said
@@ -268,7 +268,7 @@ def test_dry_run_knows_what_a_run_elsewhere_cost(finished):
 
 
 def test_a_run_says_at_its_start_how_long_it_takes(recipe):
-    table(recipe.folder, ["audio\t6\t6\t500\t2e9", "lm\t6\t1\t1\t1"])
+    table(recipe.folder, ["audio\t6\t0\t6\t500\t2e9", "lm\t6\t3\t1\t1\t1"])
     ran, said = recipe("--fs", "8000", "--probe", "false")
     assert ran == ["audio", "codec", "lm"]
     assert "3 stages to run, 2 of them measured: about 10 to 14 s, 0.5 GB of memory, 2000000.0 GB of disk" in said
@@ -278,8 +278,12 @@ def test_a_run_says_at_its_start_how_long_it_takes(recipe):
 
 
 def test_a_complete_run_is_written_with_its_machine(finished, tmp_path):
-    """The recipe's launcher is one that lets the measuring write a machine known here."""
+    """The recipe's launcher is one that lets the measuring write a machine known here; the codec's stage trains."""
     recipe = finished
+    log = 'mkdir -p "$dir/exp/x"; echo \'{"step": 1, "seconds": 7.5}\' >"$dir/exp/x/metrics.jsonl"'
+    (recipe.folder / "template.sh").write_text(
+        TEMPLATE.replace('echo "codec $*" >>ran', f'echo "codec $*" >>ran; {log}')
+    )
     slow = json.dumps({**MACHINE, "date": "2026-01-02", "training": 10.0})
     launcher = tmp_path / "launcher"
     launcher.write_text(f"#!/bin/bash\nwhile [[ $1 != --out ]]; do shift; done\necho '{slow}' >\"$2\"\n")
@@ -296,9 +300,9 @@ def test_a_complete_run_is_written_with_its_machine(finished, tmp_path):
     assert written[0] == f"# machine {slow}"
     assert [row.split("\t")[0] for row in written[2:]] == ["audio", "codec", "lm"]
     mark = json.loads((recipe.folder / "work/demo/.stages/codec.json").read_text())
-    assert [float(x) for x in written[3].split("\t")[1:3]] == [mark["seconds"], mark["cpu_seconds"]]
+    assert [float(x) for x in written[3].split("\t")[1:4]] == [mark["seconds"], 7.5, mark["cpu_seconds"]]
     assert mark["cpu_seconds"] > 0.1
-    table(recipe.folder, ["lm\t100\t1\t1\t1"])
+    table(recipe.folder, ["lm\t100\t90\t1\t1\t1"])
     said = recipe("--dry_run", "--dir", "elsewhere", train_cmd=f"'{launcher}'")[1]
     assert "this machine, 2 cores, X: trains 0.5 times as fast, other work 1 times" in said
     mark["whole"] = False
