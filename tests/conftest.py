@@ -17,6 +17,9 @@ settings.load_profile("audiolm")
 # The scripts that tests start find the "audiolm" and "python3" of this environment, activated or not.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
+# Recipes that tests run do not measure the machine first.
+os.environ.setdefault("AUDIOLM_PROBE", "false")
+
 SHARED = Path(os.environ.get("AUDIOLM_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

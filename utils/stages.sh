@@ -19,7 +19,7 @@ stop_stage=       # last stage to run, by name or number
 list=false        # print the stages and stop
 dry_run=false     # print what would run, why, and what it is expected to cost, and stop
 force=false       # run the stages again though they are done
-probe=true        # measure this machine for some seconds, where the stages were timed, to tell how long they take here
+probe=${AUDIOLM_PROBE:-true} # where the stages were timed, measure this machine for some seconds to tell their time here
 write_measured=false # after a complete run write time, memory and disk of each stage to measured/<budget>.tsv
 # End configuration.
 

@@ -26,7 +26,6 @@ sizes=(--trainer.max_steps 4 --trainer.save_every 2 --trainer.batch_size 4)
 recognizer_args+=("${sizes[@]}") codec_args+=("${sizes[@]}")
 textlm_args+=("${sizes[@]}") lm_args+=("${sizes[@]}")
 generate_args+=(--num_continue 1 --num_unconditional 1 --num_tts 3)
-probe=false
 """
 
 

@@ -269,7 +269,7 @@ def test_dry_run_knows_what_a_run_elsewhere_cost(finished):
 
 def test_a_run_says_at_its_start_how_long_it_takes(recipe):
     table(recipe.folder, ["audio\t6\t0\t6\t500\t2e9", "lm\t6\t3\t1\t1\t1"])
-    ran, said = recipe("--fs", "8000", "--probe", "false")
+    ran, said = recipe("--fs", "8000")
     assert ran == ["audio", "codec", "lm"]
     assert "3 stages to run, 2 of them measured: about 10 to 14 s, 0.5 GB of memory, 2000000.0 GB of disk" in said
     assert "sound at 8 kHz (the band of a telephone)" in said and "not measured: codec" in said
@@ -303,7 +303,7 @@ def test_a_complete_run_is_written_with_its_machine(finished, tmp_path):
     assert [float(x) for x in written[3].split("\t")[1:4]] == [mark["seconds"], 7.5, mark["cpu_seconds"]]
     assert mark["cpu_seconds"] > 0.1
     table(recipe.folder, ["lm\t100\t90\t1\t1\t1"])
-    said = recipe("--dry_run", "--dir", "elsewhere", train_cmd=f"'{launcher}'")[1]
+    said = recipe("--dry_run", "--dir", "elsewhere", "--probe", "true", train_cmd=f"'{launcher}'")[1]
     assert "this machine, 2 cores, X: trains 0.5 times as fast, other work 1 times" in said
     mark["whole"] = False
     (recipe.folder / "work/demo/.stages/codec.json").write_text(json.dumps(mark))
