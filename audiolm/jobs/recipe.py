@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audiolm.errors import AudiolmError
-from audiolm.jobs.costs import Machine, read_machine, steady, total, write_table
+from audiolm.jobs.costs import Machine, read_machine, span, steady, total, write_table
 from audiolm.jobs.estimate import cost_line, measure, notes, plan, scale, sentence, warnings, worth_measuring
 from audiolm.jobs.progress import duration
 from audiolm.jobs.stages import Stage, State, names, read_plan, select, write_json
 
 MACHINE = ".stages/machine.json"  # in the working directory: its speed when the run began
+EXPECTED = ".stages/expected.json"  # least and most seconds of each stage that was to run
 LOCK_PATIENCE = 5.0  # seconds
 
 
@@ -139,8 +140,18 @@ def _finish(args: argparse.Namespace, stages: list[Stage], selected: list[Stage]
     mark = State(args.dir, stages).finish(stage, memory_mb, _processor_seconds(args.times))
     args.memory.unlink(missing_ok=True)
     memory = f", {memory_mb / 1e3:.2f} GB of memory" if memory_mb else ""
-    _say(f"stage {stage.number} {stage.name}: done in {duration(mark['seconds'])}{memory}")
+    _say(
+        f"stage {stage.number} {stage.name}: done in {duration(mark['seconds'])}{memory}{_left(args, stage, selected)}"
+    )
     return 0
+
+
+def _left(args: argparse.Namespace, past: Stage, selected: list[Stage]) -> str:
+    """Return "; about … left", by what the run has been told at its start; "" where nothing is known or left."""
+    path = Path(args.dir) / EXPECTED
+    expected = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    ends = [expected[stage.name] for stage in selected if stage.number > past.number and stage.name in expected]
+    return f"; about {span(sum(low for low, _ in ends), sum(high for _, high in ends))} left" if ends else ""
 
 
 def _processor_seconds(path: Path | None) -> float | None:
@@ -183,9 +194,9 @@ def _estimate(args: argparse.Namespace, stages: list[Stage], selected: list[Stag
     here, why_not = _machine(args, rows)
     if here:
         write_json(Path(args.dir) / MACHINE, vars(here))
-    costs = scale(rows, here, there)
-    if costs:
+    if costs := scale(rows, here, there):
         _say(sentence(costs, count, args.fs))
+    write_json(Path(args.dir) / EXPECTED, {stage.name: (cost["low"], cost["high"]) for stage, _, cost in rows if cost})
     for line in [*notes(rows, here, there, args.given, args.budget), why_not, *warnings(total(costs), args.dir)]:
         if line:
             _say(line)

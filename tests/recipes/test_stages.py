@@ -274,6 +274,7 @@ def test_a_run_says_at_its_start_how_long_it_takes(recipe):
     assert "3 stages to run, 2 of them measured: about 10 to 14 s, 0.5 GB of memory, 2000000.0 GB of disk" in said
     assert "sound at 8 kHz (the band of a telephone)" in said and "not measured: codec" in said
     assert "warning: 2000000.0 GB of disk are needed" in said
+    assert re.search("stage 2 codec: done in .*; about 5 to 7 s left", said)
     assert "to run" not in recipe("--fs", "8000")[1], "nothing is left"
 
 
