@@ -21,8 +21,8 @@ from audiolm.jobs.estimate import cost_line, measure, notes, plan, scale, senten
 from audiolm.jobs.progress import duration
 from audiolm.jobs.stages import Stage, State, names, read_plan, select, write_json
 
-MACHINE = ".stages/machine.json"  # in the working directory: its speed when the run began
-EXPECTED = ".stages/expected.json"  # least and most seconds of each stage that was to run
+MACHINE = ".stages/run/machine.json"  # in the working directory: its speed when the run began
+EXPECTED = ".stages/run/expected.json"  # least and most seconds of each stage that was to run
 LOCK_PATIENCE = 5.0  # seconds
 
 

@@ -289,7 +289,7 @@ def test_a_complete_run_is_written_with_its_machine(finished, tmp_path):
     launcher = tmp_path / "launcher"
     launcher.write_text(f"#!/bin/bash\nwhile [[ $1 != --out ]]; do shift; done\necho '{slow}' >\"$2\"\n")
     launcher.chmod(0o755)
-    record = recipe.folder / "work/demo/.stages/machine.json"
+    record = recipe.folder / "work/demo/.stages/run/machine.json"
     recipe("--write_measured", "--force", "--stop_stage", "audio", train_cmd="false", status=1)
     assert not record.exists(), "a machine that cannot be measured"
     recipe("--write_measured", train_cmd=f"'{launcher}'")
