@@ -10,7 +10,7 @@ import math
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from audiolm.errors import AudiolmError
@@ -159,6 +159,14 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def between(first: Machine, last: Machine) -> Machine:
+    """Return the machine over a run: the geometric means of its speeds at the begin and the end, and what ran besides."""
+    speeds = ("process", "processes", "products", "training")
+    means = {key: float(f"{math.sqrt(getattr(first, key) * getattr(last, key)):.4g}") for key in speeds}
+    busy = None if first.busy is None or last.busy is None else round((first.busy + last.busy) / 2, 2)
+    return replace(last, busy=busy, **means)
 
 
 def steady(first: Machine, last: Machine) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audiolm.errors import AudiolmError
-from audiolm.jobs.costs import Machine, read_machine, span, steady, total, write_table
+from audiolm.jobs.costs import Machine, between, read_machine, span, steady, total, write_table
 from audiolm.jobs.estimate import cost_line, measure, notes, plan, scale, sentence, warnings, worth_measuring
 from audiolm.jobs.progress import duration
 from audiolm.jobs.stages import Stage, State, names, read_plan, select, write_json
@@ -220,9 +220,14 @@ def _measured(args: argparse.Namespace, stages: list[Stage], selected: list[Stag
     machine, why_not = measure(args.jobs)
     if machine is None:
         raise AudiolmError(f"{args.measured}: not written; {why_not}")
-    begun = Path(args.dir) / MACHINE
-    if begun.is_file() and (change := steady(read_machine(json.loads(begun.read_text(encoding="utf-8"))), machine)):
-        _say(f"warning: this machine was not as fast all the time ({change}): run it again with nothing else running")
+    record = Path(args.dir) / MACHINE
+    if record.is_file():
+        begun = read_machine(json.loads(record.read_text(encoding="utf-8")))
+        if change := steady(begun, machine):
+            _say(
+                f"warning: this machine was not as fast all the time ({change}): run it again with nothing else running"
+            )
+        machine = between(begun, machine)
     write_table(args.measured, machine, {stage.name: state.marks[stage.name] for stage in needed})
     _say(f"wrote {args.measured}")
     return 0
