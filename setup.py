@@ -19,7 +19,7 @@ EXTRAS = {
     "report": ["matplotlib"],
     "slurm": ["submitit"],
     "neighbours": ["transformers", "torchcodec", "sox"],
-    "test": ["pytest", "pytest-timeout", "hypothesis", "ruff"],
+    "test": ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "ruff"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
 

@@ -17,7 +17,28 @@ settings.load_profile("audiolm")
 # The scripts that tests start find the "audiolm" and "python3" of this environment, activated or not.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
+# Recipes that tests run do not measure the machine first.
+os.environ.setdefault("AUDIOLM_PROBE", "false")
+
 SHARED = Path(os.environ.get("AUDIOLM_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where tests run side by side (pytest -n), keep those together that share fixtures or the machine.
+
+    The tests of a file go to one worker, and all that need a Slurm go to another one. What may take longest, by its
+    timeout, begins first.
+    """
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            group = "slurm" if "slurm" in item.fixturenames else item.path.relative_to(config.rootpath).as_posix()
+            item.add_marker(pytest.mark.xdist_group(group))
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        limits = [mark.args[0] if (mark := item.get_closest_marker("timeout")) else 0 for item in items]
+        items[:] = [item for _, item in sorted(zip(limits, items, strict=True), key=lambda pair: -pair[0])]
 
 
 @pytest.fixture(scope="session")

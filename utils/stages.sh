@@ -19,13 +19,15 @@ stop_stage=       # last stage to run, by name or number
 list=false        # print the stages and stop
 dry_run=false     # print what would run, why, and what it is expected to cost, and stop
 force=false       # run the stages again though they are done
-write_measured=false # after a complete run write the time, memory and disk of each stage for --dry_run
+probe=${AUDIOLM_PROBE:-true} # where the stages were timed, measure this machine for some seconds to tell their time here
+write_measured=false # after a complete run write time, memory and disk of each stage to measured/<budget>.tsv
 # End configuration.
 
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
   echo "${0##*/}: error: bash $BASH_VERSION is too old for the recipes; bash 4.4 or later is needed" >&2
   exit 1
 fi
+_stages_given="$*"
 # shellcheck source=utils/parse_options.sh
 . "${BASH_SOURCE[0]%/*}/parse_options.sh"
 if (($#)); then
@@ -83,7 +85,14 @@ _stages_ask() { # ACTION [OPTION…]: see audiolm/jobs/recipe.py
   local action=$1
   shift
   printf '%s\0' "${_stages_plan[@]}" | python3 -m audiolm.jobs.recipe "$action" --dir "$dir" --stage "$stage" \
-    --stop_stage "$stop_stage" --force "$force" --measured "conf/measured_${budget:-default}.tsv" "$@"
+    --stop_stage "$stop_stage" --force "$force" --budget "${budget:-}" --measured "$(_stages_table)" --probe "$probe" \
+    --jobs "${nj:-2}" --fs "${fs:-}" --given="$_stages_given" "$@"
+}
+
+_stages_table() { # what the stages cost where the recipe was timed: on CPUs, or with GPUs
+  local with=
+  if ((${ngpu:-0} > 0)); then with=_gpu; fi
+  echo "measured/${budget:-default}$with.tsv"
 }
 
 run_stages() { # [COMMAND…]: what to do at the end of a run to the last stage
@@ -97,6 +106,9 @@ run_stages() { # [COMMAND…]: what to do at the end of a run to the last stage
   exec {_stages_lock}>>"$dir/.stages/lock"
   local next name='' status
   _stages_check
+  if [[ $write_measured == true || -f $(_stages_table) ]]; then
+    _stages_ask estimate --record "$write_measured" {_stages_lock}>&- || exit
+  fi
   while true; do
     next=$(_stages_ask next --past "$name" --lock "$_stages_lock") || exit 1
     [[ -n $next ]] || break
@@ -110,9 +122,10 @@ run_stages() { # [COMMAND…]: what to do at the end of a run to the last stage
 }
 
 _stages_run() { # NAME RUN AFTER
-  local status=0 monitor memory=$dir/.stages/$1.memory
+  local status=0 monitor memory=$dir/.stages/$1.memory times=$dir/.stages/$1.times
   python3 -m audiolm.jobs.monitor --shell $$ --out "$memory" &
   monitor=$!
+  times >"$times"
   set +e # errexit inside the parentheses counts only where their status is not tested at once
   (
     set -euo pipefail
@@ -121,11 +134,12 @@ _stages_run() { # NAME RUN AFTER
   )
   status=$?
   set -e
+  times >>"$times"
   kill "$monitor"
   wait "$monitor" || true
   if ((status)); then
     echo "${0##*/}: error: stage $1 failed (status $status); mend the cause, and the same command goes on from there" >&2
     exit "$status"
   fi
-  _stages_ask finish --past "$1" --memory "$memory" || exit 1
+  _stages_ask finish --past "$1" --memory "$memory" --times "$times" || exit 1
 }

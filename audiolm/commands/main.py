@@ -37,6 +37,7 @@ VERBS = {
     "transcribe": "write down what is said in audio files, with a trained audio LM",
     "say": "speak a text with a trained audio LM",
     "export": "write a trained model in a layout that other tools load",
+    "machine": "measure how fast this machine is now",
     "launch": "run a command as an array of jobs: local processes or a cluster",
     "check": "look at the command lines of a recipe's stages without running them",
     "merge": "join the part files of an array job and count what was rejected",

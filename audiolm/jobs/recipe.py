@@ -2,33 +2,34 @@
 
 Actions: ``list`` and ``dry_run`` print; ``next`` decides on the next stage and prints "NAME RUN AFTER" (nothing when
 all is done; AFTER: digest of the runs it comes after); ``finish`` leaves the mark of the stage that has ended well;
-``measured`` writes the table of costs.
+``estimate`` says at the start how long a run will take; ``measured`` writes the table of costs.
 """
 
 import argparse
 import fcntl
 import hashlib
 import json
-import os
-import platform
+import re
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from audiolm.errors import AudiolmError
-from audiolm.jobs.cores import available_cores
+from audiolm.jobs.costs import Machine, between, read_machine, span, steady, total, write_table
+from audiolm.jobs.estimate import cost_line, measure, notes, plan, scale, sentence, warnings, worth_measuring
 from audiolm.jobs.progress import duration
-from audiolm.jobs.stages import Stage, State, names, read_plan, select
+from audiolm.jobs.stages import Stage, State, names, read_plan, select, write_json
 
-MEASURES = ("seconds", "memory_mb", "disk_mb")
+MACHINE = ".stages/run/machine.json"  # in the working directory: its speed when the run began
+EXPECTED = ".stages/run/expected.json"  # least and most seconds of each stage that was to run
 LOCK_PATIENCE = 5.0  # seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do one action and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("action", choices=["list", "dry_run", "next", "finish", "measured"])
+    parser.add_argument("action", choices=list(ACTIONS))
     parser.add_argument("--dir", help="the recipe's working directory")
     parser.add_argument("--stage", default="")
     parser.add_argument("--stop_stage", default="")
@@ -36,20 +37,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--past", default="", help="the stage that was decided on last")
     parser.add_argument("--lock", type=int, help="open file descriptor to hold the directory's lock on")
     parser.add_argument("--measured", type=Path, help="table of costs: read by dry_run, written by measured")
+    parser.add_argument("--probe", type="true".__eq__, default=False, help="true: measure this machine")
+    parser.add_argument(
+        "--record", type="true".__eq__, default=False, help="true: … in any case: it is timed for others"
+    )
+    parser.add_argument("--jobs", type=int, default=2, help="jobs of an array, which run side by side")
+    parser.add_argument("--fs", default="", help="sample rate of the recipe's sound in Hz")
+    parser.add_argument("--budget", default="")
+    parser.add_argument("--given", type=str.split, default=[], help="the options of the recipe's command line")
+    parser.add_argument("--times", type=Path, help="what bash says of processor time before and after the stage")
     parser.add_argument("--memory", type=Path, help="what the monitor of the finished stage has written")
     args = parser.parse_args(argv)
     try:
         stages = read_plan(sys.stdin.read())
         selected = select(stages, args.stage, args.stop_stage)
-        return {"list": _list, "dry_run": _dry_run, "next": _next, "finish": _finish, "measured": _measured}[
-            args.action
-        ](args, stages, selected)
+        return ACTIONS[args.action](args, stages, selected)
     except AudiolmError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"error: cannot read or write {error.filename or args.dir}: {error.strerror}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _list(args: argparse.Namespace, stages: list[Stage], selected: list[Stage]) -> int:
@@ -127,91 +137,114 @@ def _check_upstream(state: State, stage: Stage, selected: list[Stage]) -> None:
 def _finish(args: argparse.Namespace, stages: list[Stage], selected: list[Stage]) -> int:
     stage = next(stage for stage in stages if stage.name == args.past)
     memory_mb = float(args.memory.read_text()) if args.memory.is_file() else None
-    mark = State(args.dir, stages).finish(stage, memory_mb)
+    mark = State(args.dir, stages).finish(stage, memory_mb, _processor_seconds(args.times))
     args.memory.unlink(missing_ok=True)
     memory = f", {memory_mb / 1e3:.2f} GB of memory" if memory_mb else ""
-    _say(f"stage {stage.number} {stage.name}: done in {duration(mark['seconds'])}{memory}")
+    _say(
+        f"stage {stage.number} {stage.name}: done in {duration(mark['seconds'])}{memory}{_left(args, stage, selected)}"
+    )
     return 0
+
+
+def _left(args: argparse.Namespace, past: Stage, selected: list[Stage]) -> str:
+    """Return "; about … left", by what the run has been told at its start; "" where nothing is known or left."""
+    path = Path(args.dir) / EXPECTED
+    expected = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    ends = [expected[stage.name] for stage in selected if stage.number > past.number and stage.name in expected]
+    return f"; about {span(sum(low for low, _ in ends), sum(high for _, high in ends))} left" if ends else ""
+
+
+def _processor_seconds(path: Path | None) -> float | None:
+    """Return what the stage's processes took, from bash's ``times`` written before and after it; the file goes."""
+    if path is None or not path.is_file():
+        return None
+    lines = path.read_text().replace(",", ".").splitlines()
+    path.unlink()
+    before, after = (
+        sum(60 * float(minutes) + float(seconds) for minutes, seconds in re.findall(r"(\d+)m([\d.]+)s", line))
+        for line in (lines[1], lines[3])  # of the shell's children; the others are of the shell itself
+    )
+    return round(after - before, 1)
 
 
 def _dry_run(args: argparse.Namespace, stages: list[Stage], selected: list[Stage]) -> int:
-    """Print what would run, why, and what it is expected to cost: as measured here before, or in the given table."""
-    state = State(args.dir, stages)
-    measured = _read_measured(args.measured)
-    to_run: dict[str, dict] = {}
-    rows = []
-    for stage in selected:
-        why = state.why(stage)
-        upstream = [name for name in stage.after if name in to_run]
-        if stage.unless:
-            rows.append((stage, f"not needed: {stage.unless}", None))
-        elif why is None and not upstream and args.force != "true":
-            rows.append((stage, "done", None))
-        else:
-            to_run[stage.name] = cost = state.marks.get(stage.name) or measured.get(stage.name) or {}
-            if why is None:
-                why = f"after {', '.join(upstream)}" if upstream else "--force"
-            rows.append((stage, "runs" + (f": {why}" if why else ""), cost))
+    """Print what would run, why, and what it is expected to cost: as measured here before, or by the given table."""
+    rows, there = plan(State(args.dir, stages), selected, args.force == "true", args.measured)
+    here, why_not = _machine(args, rows)
+    costs = scale(rows, here, there)
     width = max(len(stage.name) for stage, _, _ in rows)
     for stage, what, cost in rows:
-        print(f"{stage.number:>3}  {stage.name:<{width}}  {_cost(cost):<34}  {what}")
-    total = {
-        "seconds": sum(cost["seconds"] for cost in to_run.values() if cost),
-        "memory_mb": max((cost["memory_mb"] or 0 for cost in to_run.values() if cost), default=0),
-        "disk_mb": sum(cost["disk_mb"] for cost in to_run.values() if cost),
-    }
-    unknown = [name for name, cost in to_run.items() if not cost]
-    print(f"{len(to_run)} stages would run in {args.dir}" + (f": {_cost(total)}" if len(unknown) < len(to_run) else ""))
-    if unknown:
-        print(f"not measured yet: {', '.join(unknown)}")
-    elif to_run and args.measured and args.measured.is_file():
-        print(args.measured.read_text(encoding="utf-8").splitlines()[0].lstrip("# "))
+        print(f"{stage.number:>3}  {stage.name:<{width}}  {cost_line(cost):<44}  {what}")
+    count = sum(cost is not None for _, _, cost in rows)
+    known = f": {cost_line(total(costs)).strip()}" if costs else ""
+    print(f"{count} stages would run in {args.dir}{known}")
+    lines = [*notes(rows, here, there, args.given, args.budget), why_not, *warnings(total(costs), args.dir)]
+    print("\n".join(line for line in lines if line), end="\n" if any(lines) else "")
     return 0
 
 
-def _cost(cost: dict | None) -> str:
-    if not cost:
-        return "" if cost is None else "?"
-    memory, disk = (cost["memory_mb"] or 0) / 1e3, cost["disk_mb"] / 1e3
-    return f"{duration(cost['seconds']):>7} {memory:>6.2f} GB memory {disk:>6.2f} GB disk"
+def _estimate(args: argparse.Namespace, stages: list[Stage], selected: list[Stage]) -> int:
+    """Say at the start of a run how long it will take, where that was measured."""
+    rows, there = plan(State(args.dir, stages), selected, args.force == "true", args.measured)
+    count = sum(cost is not None for _, _, cost in rows)
+    if not count or not (args.record or any(cost for _, _, cost in rows)):
+        return 0
+    if args.record or (args.probe and worth_measuring(rows)):
+        _say("measuring this machine for some seconds, to tell how long this takes")
+    here, why_not = _machine(args, rows)
+    if here:
+        write_json(Path(args.dir) / MACHINE, vars(here))
+    if costs := scale(rows, here, there):
+        _say(sentence(costs, count, args.fs))
+    write_json(Path(args.dir) / EXPECTED, {stage.name: (cost["low"], cost["high"]) for stage, _, cost in rows if cost})
+    for line in [*notes(rows, here, there, args.given, args.budget), why_not, *warnings(total(costs), args.dir)]:
+        if line:
+            _say(line)
+    return 0
 
 
-def _read_measured(path: Path | None) -> dict[str, dict]:
-    if path is None or not path.is_file():
-        return {}
-    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    return {name: dict(zip(MEASURES, map(float, values), strict=True)) for name, *values in rows}
+def _machine(args: argparse.Namespace, rows: list) -> tuple[Machine | None, str]:
+    return measure(args.jobs) if args.record or (args.probe and worth_measuring(rows)) else (None, "")
 
 
 def _measured(args: argparse.Namespace, stages: list[Stage], selected: list[Stage]) -> int:
-    """Write the costs of every stage, from the marks of a complete run, for ``--dry_run`` elsewhere."""
+    """Write the costs of every stage, from the marks of a complete run, for ``--dry_run`` and the start elsewhere."""
     state = State(args.dir, stages)
     needed = [stage for stage in stages if not stage.unless]
     if missing := [stage for stage in needed if stage.name not in state.marks]:
         raise AudiolmError(f"{args.measured}: not written, since {names(missing)} have not finished in {args.dir}")
-    lines = [f"# measured on {available_cores()} cores, {_processor()}, {time.strftime('%Y-%m-%d')}"]
-    lines.append("# stage\t" + "\t".join(MEASURES))
-    lines += [
-        "\t".join([stage.name, *(f"{state.marks[stage.name][key] or 0:g}" for key in MEASURES)]) for stage in needed
-    ]
-    temporary = args.measured.with_name(args.measured.name + ".tmp")
-    temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(temporary, args.measured)
+    if parts := [stage for stage in needed if not state.marks[stage.name].get("whole")]:
+        raise AudiolmError(
+            f"{args.measured}: not written, since {names(parts)} did not run in one go; run them again with --force"
+        )
+    machine, why_not = measure(args.jobs)
+    if machine is None:
+        raise AudiolmError(f"{args.measured}: not written; {why_not}")
+    record = Path(args.dir) / MACHINE
+    if record.is_file():
+        begun = read_machine(json.loads(record.read_text(encoding="utf-8")))
+        if change := steady(begun, machine):
+            _say(
+                f"warning: this machine was not as fast all the time ({change}): run it again with nothing else running"
+            )
+        machine = between(begun, machine)
+    write_table(args.measured, machine, {stage.name: state.marks[stage.name] for stage in needed})
     _say(f"wrote {args.measured}")
     return 0
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    models = [
-        line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
-    ]
-    return models[0] if models else platform.machine()
 
 
 def _say(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
 
+
+ACTIONS = {
+    "list": _list,
+    "dry_run": _dry_run,
+    "estimate": _estimate,
+    "next": _next,
+    "finish": _finish,
+    "measured": _measured,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -138,13 +138,13 @@ class State:
         old = self.running.get(stage.name)
         goes_on = old is not None and old["inputs"] == inputs and not force
         run = old["run"] if goes_on else ("force-" if force else "") + secrets.token_hex(8)
-        self.running[stage.name] = {"run": run, "inputs": inputs, "started": time.time()}
+        self.running[stage.name] = {"run": run, "inputs": inputs, "started": time.time(), "whole": not goes_on}
         write_json(self.dir / ".stages" / f"{stage.name}.running.json", self.running[stage.name])
         (self.dir / ".stages" / f"{stage.name}.json").unlink(missing_ok=True)
         self.marks.pop(stage.name, None)
         return run
 
-    def finish(self, stage: Stage, memory_mb: float | None) -> dict:
+    def finish(self, stage: Stage, memory_mb: float | None, cpu_seconds: float | None = None) -> dict:
         """Leave the stage's mark and return it. ``memory_mb`` is None for a stage too short to have been watched."""
         for pattern in stage.out:
             if not self._matches(pattern):
@@ -155,6 +155,8 @@ class State:
             "digest": hashlib.sha256(json.dumps(running["inputs"], sort_keys=True).encode()).hexdigest(),
             **running,
             "seconds": round(time.time() - running["started"], 1),
+            "cpu_seconds": cpu_seconds,
+            "training_seconds": round(self._training(running["started"]), 1),
             "memory_mb": memory_mb,
             "disk_mb": round(self._size(stage) / 1e6, 1),
         }
@@ -177,6 +179,15 @@ class State:
                     name = os.path.relpath(entry, self.dir)
                     lines.append(f"{name} {status.st_size} {status.st_mtime_ns}\n")
         return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+
+    def _training(self, since: float) -> float:
+        """Seconds in the loops of the trainings that have ended since: what their logs say last."""
+        total = 0.0
+        for log in self._matches("exp/*/metrics.jsonl"):
+            if log.stat().st_mtime >= since:
+                lines = map(json.loads, log.read_text(encoding="utf-8").splitlines())
+                total += max((line["seconds"] for line in lines if "seconds" in line), default=0.0)
+        return total
 
     def _size(self, stage: Stage) -> int:
         total = 0

@@ -27,7 +27,7 @@ chmod 755 "$new"
 mkdir "$new/local"
 cp "$files/path.sh" "$files/cmd.sh" "$new"
 cp -rL "$egs/mini/$task/conf" "$new/conf" # sizes that a laptop trains, to begin with
-rm -rf "$new/conf/budgets" "$new"/conf/measured_*
+rm -rf "$new/conf/budgets"
 cp -r "$files/conf/budgets" "$new/conf"
 sed "s/CORPUS/$corpus/g" "$files/run.sh" >"$new/run.sh"
 sed "s/CORPUS/$corpus/g" "$files/local/data.sh" >"$new/local/data.sh"

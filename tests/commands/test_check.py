@@ -32,7 +32,7 @@ def check(monkeypatch, capsys, tmp_path, request):
     [
         (
             [*ALIGN, "wisper"],
-            "no aligner 'wisper'; did you mean 'whisper'? (there are: given, pocketsphinx, ctc",
+            "no aligner 'wisper'; did you mean 'whisper'?; choose from: given, pocketsphinx, ctc",
         ),
         (
             [*ALIGN, "whisper"],

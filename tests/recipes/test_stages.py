@@ -238,26 +238,78 @@ def test_list_and_dry_run_touch_nothing(recipe):
         "  3  lm     Train the LM",
     ]
     ran, said = recipe("--dry_run")
-    assert ran == [] and "3 stages would run" in said and "not measured yet: audio, codec, lm" in said
+    assert ran == [] and "3 stages would run" in said and "not measured: audio, codec, lm" in said
+    assert "?" not in said
     assert not (recipe.folder / "work").exists()
+
+
+MACHINE = dict(processor="X", cores=2, busy=0.0, jobs=2, process=10.0, processes=8.0, products=50.0, training=20.0)
+
+
+def table(folder, rows, **machine):
+    """A table of costs of the toy recipe's stages."""
+    (folder / "measured").mkdir(exist_ok=True)
+    head = json.dumps({**MACHINE, "date": "2026-01-01", **machine})
+    (folder / "measured/demo.tsv").write_text("\n".join([f"# machine {head}", "# stage\t...", *rows]) + "\n")
 
 
 def test_dry_run_knows_what_a_run_elsewhere_cost(finished):
     recipe = finished
-    assert recipe("--write_measured")[0] == []
-    table = (recipe.folder / "conf/measured_demo.tsv").read_text().splitlines()
-    assert table[0].startswith("# measured on ") and [row.split("\t")[0] for row in table[2:]] == [
-        "audio",
-        "codec",
-        "lm",
-    ]
-    (recipe.folder / "conf/measured_demo.tsv").write_text(
-        "# measured on X\naudio\t90\t500\t2000\ncodec\t60\t1500\t10\nlm\t30\t1\t1\n"
-    )
-    said = recipe("--dry_run", "--dir", "elsewhere")[1]
-    assert "3 stages would run in elsewhere:   3 min   1.50 GB memory   2.01 GB disk\nmeasured on X\n" in said
+    rows = ["audio\t12\t0\t1\t500\t2000", "codec\t16\t9\t1\t1500\t10", "lm\t18\t9\t1\t1\t1"]  # too little for measuring
+    table(recipe.folder, rows)
+    said = recipe("--dry_run", "--dir", "elsewhere", "--sets=a b")[1]
+    assert "3 stages would run in elsewhere: 40 to 53 s   1.50 GB memory   2.01 GB disk\n" in said
+    assert "measured 2026-01-01 on 2 cores, X\nmeasured without --sets=a b\n" in said
     said = recipe("--dry_run", "--fs", "8000")[1]
     assert "runs: --fs changed from '16000' to '8000'" in said and "runs: after audio, codec" in said
+    assert "measured 2026" not in said, "what has run here costs what it cost here"
+    table(recipe.folder, ["audio\t12"])
+    assert "demo.tsv: no table of measured costs" in recipe("--dry_run", "--dir", "elsewhere", status=1)[1]
+
+
+def test_a_run_says_at_its_start_how_long_it_takes(recipe):
+    table(recipe.folder, ["audio\t6\t0\t6\t500\t2e9", "lm\t6\t3\t1\t1\t1"])
+    ran, said = recipe("--fs", "8000")
+    assert ran == ["audio", "codec", "lm"]
+    assert "3 stages to run, 2 of them measured: about 10 to 14 s, 0.5 GB of memory, 2000000.0 GB of disk" in said
+    assert "sound at 8 kHz (the band of a telephone)" in said and "not measured: codec" in said
+    assert "warning: 2000000.0 GB of disk are needed" in said
+    assert re.search("stage 2 codec: done in .*; about 5 to 7 s left", said)
+    assert "to run" not in recipe("--fs", "8000")[1], "nothing is left"
+
+
+def test_a_complete_run_is_written_with_its_machine(finished, tmp_path):
+    """The recipe's launcher is one that lets the measuring write a machine known here; the codec's stage trains."""
+    recipe = finished
+    log = 'mkdir -p "$dir/exp/x"; echo \'{"step": 1, "seconds": 7.5}\' >"$dir/exp/x/metrics.jsonl"'
+    (recipe.folder / "template.sh").write_text(
+        TEMPLATE.replace('echo "codec $*" >>ran', f'echo "codec $*" >>ran; {log}')
+    )
+    slow = json.dumps({**MACHINE, "date": "2026-01-02", "training": 10.0})
+    launcher = tmp_path / "launcher"
+    launcher.write_text(f"#!/bin/bash\nwhile [[ $1 != --out ]]; do shift; done\necho '{slow}' >\"$2\"\n")
+    launcher.chmod(0o755)
+    record = recipe.folder / "work/demo/.stages/run/machine.json"
+    recipe("--write_measured", "--force", "--stop_stage", "audio", train_cmd="false", status=1)
+    assert not record.exists(), "a machine that cannot be measured"
+    recipe("--write_measured", train_cmd=f"'{launcher}'")
+    assert json.loads(record.read_text()) == json.loads(slow), "measured before the stages"
+    record.write_text(json.dumps({**MACHINE, "date": ""}))
+    said = recipe("--write_measured", train_cmd=f"'{launcher}'")[1]
+    assert "this machine was not as fast all the time (training steps a second 20 then, 10 now)" in said
+    written = (recipe.folder / "measured/demo.tsv").read_text().splitlines()
+    machine = {**json.loads(slow), "training": 14.14}  # between what it was at the begin and is at the end
+    assert written[0] == f"# machine {json.dumps(machine)}"
+    assert [row.split("\t")[0] for row in written[2:]] == ["audio", "codec", "lm"]
+    mark = json.loads((recipe.folder / "work/demo/.stages/codec.json").read_text())
+    assert [float(x) for x in written[3].split("\t")[1:4]] == [mark["seconds"], 7.5, mark["cpu_seconds"]]
+    assert mark["cpu_seconds"] > 0.1
+    table(recipe.folder, ["lm\t100\t90\t1\t1\t1"])
+    said = recipe("--dry_run", "--dir", "elsewhere", "--probe", "true", train_cmd=f"'{launcher}'")[1]
+    assert "this machine, 2 cores, X: trains 0.5 times as fast, other work 1 times" in said
+    mark["whole"] = False
+    (recipe.folder / "work/demo/.stages/codec.json").write_text(json.dumps(mark))
+    assert "codec did not run in one go" in recipe("--write_measured", train_cmd=f"'{launcher}'", status=1)[1]
 
 
 def test_a_failed_stage_stops_the_recipe_and_goes_on_from_there(recipe):
