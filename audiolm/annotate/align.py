@@ -18,6 +18,7 @@ from audiolm.annotate.sources import utts_by_reco
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Word
 from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.text.marks import without_marks
 
 CONTEXT = 0.3  # seconds of audio around an utterance that the aligner sees: silence shows where speech begins
 BATCH = 32  # utterances
@@ -165,7 +166,7 @@ def _utterances(
         if not part.any():
             rejected.append((utt, f"all samples from {start:.2f} to {end:.2f} s of '{reco}' are zero"))
             continue
-        yield begin, Utterance(utt, part, fs, data.text[utt].split(), start - begin, end - begin)
+        yield begin, Utterance(utt, part, fs, without_marks(data.text[utt]).split(), start - begin, end - begin)
 
 
 def _windows(

@@ -20,6 +20,8 @@ from audiolm.score.record import Score, bootstrap_ci
 
 SHORTEST = 0.6  # seconds; PESQ and STOI need some speech
 MOST = 80  # utterances, spread over the set
+WORST_SI_SDR = -100.0  # dB
+PESQ_SECONDS = 20.0  # its authors' program holds 50 utterances, and crashes beyond
 SILENCE = 1e-5  # root mean square, -100 dB full scale: below it there is nothing to hear
 
 Pair = tuple[np.ndarray, np.ndarray]  # original, resynthesis: float32 [samples]
@@ -41,8 +43,15 @@ def mel_distance(original: np.ndarray, copy: np.ndarray, fs: int) -> float:
 
 
 def si_sdr(original: np.ndarray, copy: np.ndarray) -> float:
-    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019, equation 3); means are not removed."""
+    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019, equation 3); means are not removed.
+
+    A copy that is silent gets WORST_SI_SDR.
+    """
     original, copy = original.astype(np.float64), copy.astype(np.float64)
+    if copy @ copy < 1e-12:  # nothing of the original is left: the formula has no value, and 0 dB would be praise
+        if original @ original < 1e-12:
+            raise NotMeasured("both silent")
+        return WORST_SI_SDR
     target = original * (copy @ original) / max(original @ original, 1e-12)
     error = copy - target
     return float(10 * np.log10(max(target @ target, 1e-12) / max(error @ error, 1e-12)))
@@ -58,17 +67,25 @@ def pesq_rate(fs: int) -> int:
 
 
 def pesq(original: np.ndarray, copy: np.ndarray, fs: int) -> float:
-    """PESQ (ITU-T P.862; narrow band below 16 kHz, at 8 kHz; else wide band, P.862.2, at 16 kHz), MOS-LQO."""
+    """PESQ (ITU-T P.862; narrow band below 16 kHz, at 8 kHz; else wide band, P.862.2, at 16 kHz), MOS-LQO.
+
+    What is longer than PESQ_SECONDS is measured in equal pieces, of which the mean is told: P.862.3 wants 8 to 30 s.
+    """
     from pesq import PesqError
     from pesq import pesq as measure
 
     rate = pesq_rate(fs)
     original, copy = (resample(wav, fs, rate) for wav in (original, copy))
-    try:
-        return float(measure(rate, original, copy, "nb" if rate == 8000 else "wb"))
-    except (PesqError, ValueError) as error:
-        short = "BufferTooShort" in type(error).__name__
-        raise NotMeasured("too short" if short else "no speech found") from None
+    pieces = max(1, int(np.ceil(len(original) / rate / PESQ_SECONDS)))
+    values, why = [], "no speech found"
+    for before, after in zip(np.array_split(original, pieces), np.array_split(copy, pieces), strict=True):
+        try:
+            values.append(float(measure(rate, before, after, "nb" if rate == 8000 else "wb")))
+        except (PesqError, ValueError) as error:
+            why = "too short" if "BufferTooShort" in type(error).__name__ else "no speech found"
+    if not values:
+        raise NotMeasured(why)
+    return float(np.mean(values))
 
 
 def stoi(original: np.ndarray, copy: np.ndarray, fs: int) -> float:
@@ -79,7 +96,7 @@ def stoi(original: np.ndarray, copy: np.ndarray, fs: int) -> float:
         warnings.simplefilter("error", RuntimeWarning)
         try:
             return float(measure(original, copy, fs))
-        except RuntimeWarning:  # fewer than 30 frames that are not silent
+        except (RuntimeWarning, ValueError, IndexError):  # fewer than 30 frames that are not silent; no frame
             raise NotMeasured("too short") from None
 
 
@@ -160,7 +177,7 @@ MEASURES: dict[str, Measure] = {
         "MOS",
         "higher",
         "PESQ, MOS-LQO (ITU-T P.862), narrow band at 8 kHz of audio below 16 kHz, else wide band (P.862.2) at 16 kHz; "
-        "both are resampled to that rate",
+        "both are resampled to that rate; mean over pieces of at most 20 s",
         backend="pesq",
     ),
     "visqol": Measure(
@@ -196,6 +213,10 @@ def measure(pair: Pair, names: Sequence[str], fs: int) -> list[float | str]:
             value = MEASURES[name].of(*pair, fs)
         except NotMeasured as error:
             values.append(str(error))
+        except AudiolmError:
+            raise
+        except Exception as error:  # of the library: this pair has no value, the others have
+            values.append(f"{name}: {type(error).__name__}: {error}")
         else:
             values.append(value if np.isfinite(value) else "no value")
     return values
@@ -248,7 +269,7 @@ def score(
     shown = {name: set(spread(len(both[0]), MEASURES[name].most)) for name in names}
     asked = [[name for name in names if number in shown[name]] for number in range(len(both[0]))]
     values = on_all_cores(
-        partial(_measure, fs=fs), [*zip(both[0], asked, strict=True), *zip(both[1], asked, strict=True)]
+        partial(_measure, fs=fs), [*zip(both[0], asked, strict=True), *zip(both[1], asked, strict=True)], _died
     )
     found = [dict(zip(wanted, row, strict=True)) for wanted, row in zip(2 * asked, values, strict=True)]
     scores = []
@@ -285,3 +306,7 @@ def score(
 
 def _measure(pair_and_names: tuple[Pair, list[str]], fs: int) -> list[float | str]:
     return measure(*pair_and_names, fs)
+
+
+def _died(pair_and_names: tuple[Pair, list[str]]) -> list[float | str]:
+    return ["its measuring crashed"] * len(pair_and_names[1])

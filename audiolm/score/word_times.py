@@ -89,9 +89,20 @@ def start_errors(reference: Iterable[Word], hypothesis: Iterable[Word]) -> dict[
     errors = {}
     for channel, words in _by_channel(reference).items():
         others = found.get(channel, [])
-        pairs = align_words([normalize(w.word) for w in words], [normalize(w.word) for w in others]).pairs
-        errors[channel] = np.array([others[h].start - words[r].start for r, h in pairs])
+        parts, other_parts = _parts(words), _parts(others)
+        pairs = align_words([text for text, _ in parts], [text for text, _ in other_parts]).pairs
+        starts = [(parts[r][1], other_parts[h][1]) for r, h in pairs]
+        errors[channel] = np.array([hyp - ref for ref, hyp in starts if ref is not None and hyp is not None])
     return errors
+
+
+def _parts(words: Iterable[Word]) -> list[tuple[str, float | None]]:
+    """What is compared of words, and when it begins: "twenty-one" are two, and when "one" begins is not known."""
+    return [
+        (part, word.start if first == 0 else None)
+        for word in words
+        for first, part in enumerate(normalize(word.word).split())
+    ]
 
 
 def spread_evenly(data: DataDir) -> list[Word]:

@@ -3,9 +3,14 @@
 import re
 import unicodedata
 
+from audiolm.text.marks import without_marks
+
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2018": "'"})
-_NOT_SPOKEN = re.compile(r"[^\w\s']|_")
-_LOOSE_APOSTROPHE = re.compile(r"(?<!\w)'|'(?!\w)")
+# SentencePiece writes spaces so, and would part a word that holds one.
+_BLOCK = str.maketrans({"\u2581": "_"})
+_OTHER = re.compile(r"[^\w\s']|_")
+_WITHIN_WORDS = re.compile(r"(?<=\w)\u00b7(?=\w)")  # Catalan's raised point
+_SEVERAL_APOSTROPHES = re.compile("'{2,}")
 
 
 def tidy(text: str) -> str:
@@ -14,17 +19,28 @@ def tidy(text: str) -> str:
     >>> tidy("  ﬁve\\tsix ")
     'five six'
     """
-    composed = unicodedata.normalize("NFKC", text)
+    composed = unicodedata.normalize("NFKC", text).translate(_BLOCK)
     return " ".join("".join(c for c in composed if c.isspace() or unicodedata.category(c) != "Cc").split())
 
 
 def normalize(text: str) -> str:
     """Words as they are scored and recognised: lower case, no punctuation but apostrophes within words.
 
-    Hyphens part words. Digits stay as they are: spelling them out depends on the language.
+    Marks that are not spoken are left out (:mod:`audiolm.text.marks`). Hyphens part words; marks that Unicode combines
+    with a letter (vowel signs, tones) belong to it, and joiners and soft hyphens part nothing. Digits stay as they are:
+    spelling them out depends on the language.
 
-    >>> normalize("Don\u2019t say \u201ctwenty-one\u201d, Tom!")
+    >>> normalize("Don\u2019t say \u201ctwenty-one\u201d, [laughter] Tom!")
     "don't say twenty one tom"
     """
-    spoken = _NOT_SPOKEN.sub(" ", tidy(text).translate(_APOSTROPHES).lower())
-    return " ".join(_LOOSE_APOSTROPHE.sub(" ", spoken).split())
+    lower = tidy(without_marks(text)).translate(_APOSTROPHES).lower().replace("i\u0307", "i")  # of İ
+    spoken = _SEVERAL_APOSTROPHES.sub(" ", _OTHER.sub(_instead, _WITHIN_WORDS.sub("", lower)))
+    return " ".join(word for part in spoken.split() if (word := part.strip("'")))
+
+
+def _instead(found: re.Match) -> str:
+    """What stands for a character that is neither letter nor digit: itself, nothing, or a space."""
+    kind = unicodedata.category(found[0])
+    if kind.startswith("M"):
+        return found[0]
+    return "" if kind == "Cf" else " "

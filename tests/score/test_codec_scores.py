@@ -1,3 +1,6 @@
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -6,8 +9,10 @@ from audiolm.codec.load import load_codec
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.tokens import Meta, TokenWriter
+from audiolm.errors import AudiolmError
 from audiolm.score import codebooks, idempotence, pad_share, signal_quality, speech_models
 from audiolm.score.lm_loss import unigram_loss
+from audiolm.score.parallel import on_all_cores
 from audiolm.score.signal_quality import measure, mel_distance, pesq, si_sdr, stoi, visqol
 from audiolm.text.tokenizer import BOS, EOS, EPAD, PAD
 from audiolm.train.checkpoint import checksum
@@ -51,6 +56,46 @@ def test_si_sdr_by_hand():
     error = np.array([1, 1, -1, -1], np.float32)  # orthogonal
     assert si_sdr(original, 3 * original + 0.3 * error) == pytest.approx(20)  # 10 log10(9 · 4 / (0.09 · 4))
     assert si_sdr(original, -0.1 * original) == pytest.approx(si_sdr(original, original), abs=25)  # no sign, no level
+
+
+def test_si_sdr_of_silence_is_the_worst_and_of_two_silences_none():
+    wav = np.sin(np.arange(800, dtype=np.float32))
+    assert measure((wav, np.zeros_like(wav)), ["si_sdr"], 8000) == [signal_quality.WORST_SI_SDR]
+    assert measure((np.zeros_like(wav), np.zeros_like(wav)), ["si_sdr"], 8000) == ["both silent"]
+
+
+def _dies_of_two(number):
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 10 * number
+
+
+@pytest.mark.slow
+def test_an_item_whose_process_dies_takes_no_other_with_it():
+    assert on_all_cores(_dies_of_two, [1, 2, 3, 4], lambda number: -number) == [10, -2, 30, 40]
+    with pytest.raises(AudiolmError, match="worked on item 2 of 4 died"):
+        on_all_cores(_dies_of_two, [1, 2, 3, 4])
+
+
+def test_a_fault_of_a_library_is_the_reason_of_one_measure(monkeypatch):
+    def fails(original, copy, fs):
+        raise IndexError("inside")
+
+    monkeypatch.setitem(signal_quality.MEASURES, "broken", signal_quality.Measure(fails, "", "higher", ""))
+    wav = np.sin(np.arange(800, dtype=np.float32))
+    values = measure((wav, wav / 2), ["broken", "si_sdr"], 8000)
+    assert values[0] == "broken: IndexError: inside" and values[1] > 60
+
+
+@pytest.mark.slow
+def test_pesq_of_what_is_long_is_the_mean_of_its_pieces(monkeypatch, shared_data):
+    wav = audio.read(next((shared_data / "ljspeech").rglob("*.flac")), fs=8000)
+    noisy = wav + 0.01 * np.random.default_rng(0).normal(size=wav.shape).astype(np.float32)
+    monkeypatch.setattr(signal_quality, "PESQ_SECONDS", len(wav) / 8000 / 2)
+    halves = zip(np.array_split(wav, 2), np.array_split(noisy, 2), strict=True)
+    whole = pesq(wav, noisy, 8000)
+    monkeypatch.setattr(signal_quality, "PESQ_SECONDS", 60.0)
+    assert whole == pytest.approx(np.mean([pesq(a, b, 8000) for a, b in halves]))
 
 
 def test_mel_distance_of_a_level_change_is_that_change():
@@ -142,7 +187,7 @@ def test_a_clip_too_short_for_a_measure_says_so():
 
 
 def test_a_measure_without_any_value_is_left_out(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(signal_quality, "on_all_cores", lambda function, items: list(map(function, items)))
+    monkeypatch.setattr(signal_quality, "on_all_cores", lambda function, items, lost: list(map(function, items)))
     data = {}
     for name, level in (("original", 0.1), ("copy", 0.0), ("semantic", 0.0)):
         wav = level * np.random.default_rng(0).normal(size=8000).astype(np.float32)

@@ -4,6 +4,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rapidfuzz.distance import Levenshtein
 
 from audiolm.errors import AudiolmError
 from audiolm.score.wer import align_words, word_error_rate
@@ -26,6 +27,20 @@ def test_counts_by_hand():
     assert rate.details == {"utterances": 2, "words": 5, "substitutions": 1, "deletions": 1, "insertions": 2}
 
 
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "counts"),
+    [
+        ("a b", "b c", (1, 0, 1, 1)),  # two substitutions are as short, and have no hit
+        ("a b c d", "x a b d", (3, 0, 1, 1)),
+        ("a b", "c d", (0, 2, 0, 0)),
+        ("a", "", (0, 0, 1, 0)),
+    ],
+)
+def test_of_the_shortest_alignments_the_one_with_most_hits(reference, hypothesis, counts):
+    found = align_words(reference.split(), hypothesis.split())
+    assert (found.hits, found.substitutions, found.deletions, found.insertions) == counts
+
+
 @given(words, words)
 def test_alignment_adds_up(reference, hypothesis):
     aligned = align_words(reference, hypothesis)
@@ -33,7 +48,7 @@ def test_alignment_adds_up(reference, hypothesis):
     assert aligned.hits + aligned.substitutions + aligned.insertions == len(hypothesis)
     assert len(aligned.pairs) == aligned.hits
     assert all(reference[i] == hypothesis[j] for i, j in aligned.pairs)
-    assert aligned.errors == align_words(hypothesis, reference).errors
+    assert aligned.errors == align_words(hypothesis, reference).errors == Levenshtein.distance(reference, hypothesis)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +72,8 @@ def test_published_rate_of_librispeech_test_clean(shared_data):
     assert rate.utterances == 2620
     assert rate.words == int(published["ref_words"])
     assert rate.percent == pytest.approx(float(published["error_rate"]), abs=1e-12)
+    counts = {"subs": rate.substitutions, "dels": rate.deletions, "ins": rate.insertions}
+    assert counts == {name: int(published[name]) for name in counts}
     low, high = rate.ci
     assert low < rate.percent < high < rate.percent + 0.5
 

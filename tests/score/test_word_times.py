@@ -24,6 +24,11 @@ def test_words_match_in_order_within_their_channel():
     assert found["f", 0][0] == pytest.approx(-0.04) and found["f", 1].tolist() == [0.0]
 
 
+def test_a_hyphenated_word_begins_with_the_first_of_its_two():
+    found = start_errors(words((1.0, "twenty-one"), (2.0, "b")), words((1.1, "twenty"), (1.4, "one"), (2.0, "b")))
+    np.testing.assert_allclose(found["f", 0], [0.1, 0.0])
+
+
 @given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=12), st.floats(-0.2, 0.2))
 def test_a_constant_shift_is_the_error_of_every_word(texts, shift):
     reference = words(*((1 + i, text) for i, text in enumerate(texts)))
