@@ -14,6 +14,8 @@ from pathlib import Path
 
 from audiolm.errors import AudiolmError
 
+NAMED = 10  # words left out, on the terminal
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
@@ -53,17 +55,26 @@ def run(args: argparse.Namespace) -> None:
     from audiolm.text.tokenizer import train_tokenizer
 
     words: set[str] = set()
-    tokenizer = train_tokenizer(_texts(args.text, words), args.vocab_size, args.character_coverage)
+    left_out: dict[str, str] = {}
+    tokenizer = train_tokenizer(_texts(args.text, words, left_out), args.vocab_size, args.character_coverage)
     tokenizer.save(args.out)
+    for word, where in list(left_out.items())[:NAMED]:
+        print(f"left out '{word[:40]}{'…' * (len(word) > 40)}' ({where}): no text stream can hold it; mend the text")
+    if len(left_out) > NAMED:
+        print(f"left out {len(left_out) - NAMED} more words like these")
     whole = sum(len(tokenizer.encode_word(word)) == 1 for word in words)
     print(f"{args.out}: {tokenizer.vocab_size} ids; {whole} of {len(words)} words are one piece each")
 
 
-def _texts(paths: list[Path], words: set[str]) -> Iterator[str]:
-    """The texts of the files; adds their distinct words to ``words``."""
+def _texts(paths: list[Path], words: set[str], left_out: dict[str, str]) -> Iterator[str]:
+    """The texts of the files; adds their distinct words to ``words``.
+
+    Words that SentencePiece would part or pass over go to ``left_out``, with the first place where they stand.
+    """
     from audiolm.data.documents import document_files, read_documents
     from audiolm.data.tables import read_ctm
     from audiolm.text.normalize import tidy
+    from audiolm.text.tokenizer import cannot_be_learnt
 
     files = [file for path in paths for file in (document_files(path) if path.is_dir() else [path])]
     for path in files:
@@ -73,9 +84,15 @@ def _texts(paths: list[Path], words: set[str]) -> Iterator[str]:
                 "without, in a ctm that --text takes"
             )
         if path.name == "ctm":
-            texts = (word.word for word in read_ctm(path))
+            texts = ((f"{word.file} {word.channel} {word.start:g} s", word.word) for word in read_ctm(path))
         else:
-            texts = (text for _, text in read_documents(path))
-        for text in texts:
-            words.update(tidy(text).split())
-            yield text
+            texts = read_documents(path)
+        for id, text in texts:
+            found = tidy(text).split()
+            kept = [word for word in found if not cannot_be_learnt(word)]
+            if len(kept) < len(found):
+                for word in found:
+                    if cannot_be_learnt(word):
+                        left_out.setdefault(word, f"{path}: {id}")
+            words.update(kept)
+            yield " ".join(kept)

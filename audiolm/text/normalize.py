@@ -6,8 +6,6 @@ import unicodedata
 from audiolm.text.marks import without_marks
 
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2018": "'"})
-# SentencePiece writes spaces so, and would part a word that holds one.
-_BLOCK = str.maketrans({"\u2581": "_"})
 _OTHER = re.compile(r"[^\w\s']|_")
 _WITHIN_WORDS = re.compile(r"(?<=\w)\u00b7(?=\w)")  # Catalan's raised point
 _SEVERAL_APOSTROPHES = re.compile("'{2,}")
@@ -19,7 +17,7 @@ def tidy(text: str) -> str:
     >>> tidy("  ﬁve\\tsix ")
     'five six'
     """
-    composed = unicodedata.normalize("NFKC", text).translate(_BLOCK)
+    composed = unicodedata.normalize("NFKC", text)
     return " ".join("".join(c for c in composed if c.isspace() or unicodedata.category(c) != "Cc").split())
 
 

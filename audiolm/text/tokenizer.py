@@ -143,6 +143,11 @@ class Tokenizer:
         return [0] * (PAD + 1) + lengths[PAD + 1 :]
 
 
+def cannot_be_learnt(word: str) -> bool:
+    """Whether SentencePiece would read a blank in this word, or pass over it for its length."""
+    return WORD_START in word or len(word.encode()) > LONGEST_WORD
+
+
 def train_tokenizer(texts: Iterable[str], vocab_size: int, character_coverage: float = 1.0) -> Tokenizer:
     """Train on texts; the same texts in the same order give the same model.
 

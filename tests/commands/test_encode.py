@@ -214,7 +214,7 @@ def test_export_writes_each_layout_and_says_where(folder, codec_dir, tmp_path, c
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--to", "transformers"], "hold other kinds of codecs than this one"),
+        (["--to", "transformers"], "this codec has an STFT encoder (with transformers)"),
         (["--lm", "x"], "or --lm with its --codec and --tokenizer"),
         (["--lm", "x", "--tokenizer", "y", "--levels", "1"], "is for a codec that is exported alone"),
         (["--levels", "4"], "4 levels, expected 1 to 3"),

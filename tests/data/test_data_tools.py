@@ -320,9 +320,10 @@ def test_warnings_are_no_problems(calls, tmp_path):
     calls.text = {"a-0": "x"}
     calls.write(tmp_path)
     found = examine(tmp_path)
-    assert found.problems == [] and len(found.warnings) == 2
+    assert found.problems == [] and len(found.warnings) == 3
     assert "not sorted by speaker" in found.warnings[0]
     assert "7 of 8 utterances have no transcript" in found.warnings[1]
+    assert "of the first 3 files are not there, such as /a-0.wav" in found.warnings[2]
 
 
 def test_utterances_of_a_speaker_that_overlap_are_a_warning(talk):

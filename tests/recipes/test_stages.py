@@ -303,7 +303,7 @@ def test_a_complete_run_is_written_with_its_machine(finished, tmp_path):
     assert [row.split("\t")[0] for row in written[2:]] == ["audio", "codec", "lm"]
     mark = json.loads((recipe.folder / "work/demo/.stages/codec.json").read_text())
     assert [float(x) for x in written[3].split("\t")[1:4]] == [mark["seconds"], 7.5, mark["cpu_seconds"]]
-    assert mark["cpu_seconds"] > 0.1
+    assert mark["cpu_seconds"] > 0
     table(recipe.folder, ["lm\t100\t90\t1\t1\t1"])
     said = recipe("--dry_run", "--dir", "elsewhere", "--probe", "true", train_cmd=f"'{launcher}'")[1]
     assert "this machine, 2 cores, X: trains 0.5 times as fast, other work 1 times" in said

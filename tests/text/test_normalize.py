@@ -1,7 +1,7 @@
 import pytest
 
 from audiolm.text.marks import without_marks
-from audiolm.text.normalize import normalize, tidy
+from audiolm.text.normalize import normalize
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,3 @@ def test_normalisation(text, expected):
 )
 def test_marks_are_not_spoken(text, spoken):
     assert without_marks(text) == spoken
-
-
-def test_a_block_sign_does_not_part_a_word():
-    assert tidy("a\u2581b") == "a_b"
