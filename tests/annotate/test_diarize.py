@@ -219,7 +219,7 @@ def test_meetings(shared_data):
     """
     folder = shared_data / "ami_clips"
     data, reference = DataDir.read(folder), by_file(read_rttm(folder / "rttm"))
-    turns, rejected = diarize_files(data, files_of(data), make_diarizer("embedded"))
+    turns, rejected = diarize_files(data, files_of(data), EmbeddedDiarizer())
     assert rejected == []
     errors = diarization_errors(reference, by_file(turns), uem=read_uem(folder / "uem"))
     tuned_on = {reco for reco, part in (line.split() for line in open(folder / "reco2part")) if part == "train"}
