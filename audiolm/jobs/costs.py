@@ -162,7 +162,7 @@ def processor() -> str:
 
 
 def between(first: Machine, last: Machine) -> Machine:
-    """Return the machine over a run: the geometric means of its speeds at the begin and the end, and its load."""
+    """Return the machine over a run: geometric means of its speeds at the begin and the end, and what ran besides."""
     speeds = ("process", "processes", "products", "training")
     means = {key: float(f"{math.sqrt(getattr(first, key) * getattr(last, key)):.4g}") for key in speeds}
     busy = None if first.busy is None or last.busy is None else round((first.busy + last.busy) / 2, 2)
