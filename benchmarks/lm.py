@@ -8,10 +8,10 @@
 
 Every model in a process of its own, by turns. A step is one live frame of one conversation, text and codes sampled:
 ours in every precision, at the beginning and with all of the context of 3000 frames written; moshi's attention goes
-over all of it always. Training is forward and backward pass, clipping and AdamW on one sequence of 125 frames, of moshi
-as moshi-finetune does it, in fp32 and under bf16 autocast. With one thread times are of processor time. Told are
-medians, and of ratios to moshi's fp32 in the same round: of times for steps, of speeds for training; and what the
-backward pass keeps for each frame.
+over all of it always. bf16 is left out where the processor only emulates it. Training is forward and backward pass,
+clipping and AdamW on one sequence of 125 frames, of moshi as moshi-finetune does it, in fp32 and under bf16 autocast.
+With one thread times are of processor time. Told are medians, and of ratios to moshi's fp32 in the same round: of
+times for steps, of speeds for training; and what the backward pass keeps for each frame.
 
 ``--agreement`` tells how often the likeliest token of every stream is that of the plain fp32 model, given the same
 frames. On a GPU: a step of 7B parameters in bf16, and training of 1B with the share of the matrix product's rate.
@@ -28,6 +28,8 @@ from measuring import matrix_rate, tell
 from peers.lm_worker import CONTEXT, SHAPES, Audiolm, model_config, parser
 from peers.racer import Racer
 from torch.utils.flop_counter import FlopCounterMode
+
+from audiolm.nn.processor import multiplies_bf16
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 WARM_UP = 3  # steps of a turn that do not count
@@ -108,7 +110,8 @@ def check_parameters(counts: dict[str, int]) -> None:
 
 
 def race_steps(args: argparse.Namespace, shape: str) -> None:
-    racers = start(args, shape, "step", PRECISIONS)
+    multiplied = tuple(p for p in PRECISIONS if p != "bf16" or multiplies_bf16())
+    racers = start(args, shape, "step", multiplied)
     places = {"first frames": 0, "full context": CONTEXT - args.steps}
     took: dict[tuple[str, str], list[float]] = {}
     for turn in range(args.rounds + 1):
@@ -130,7 +133,7 @@ def race_training(args: argparse.Namespace, shape: str) -> None:
     took: dict[tuple[str, str], list[float]] = {}
     for turn in range(args.rounds + 1):
         for who, racer in racers.items():
-            for precision in ("fp32", "bf16"):
+            for precision in ("fp32", "bf16") if multiplies_bf16() else ("fp32",):
                 seconds = racer.ask(work="train", count=1, frames=args.frames, precision=precision)["took"][0]
                 if turn:
                     took.setdefault((who, precision), []).append(seconds)

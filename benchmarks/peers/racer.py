@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 
@@ -18,6 +19,8 @@ class Racer:
 
     def __init__(self, python: str, worker: str, threads: int, *options: str):
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads)}
+        if level := os.environ.get("ATEN_CPU_CAPABILITY"):  # what moshi compiled for wider vectors crashes there
+            environment["TORCHINDUCTOR_CACHE_DIR"] = f"{tempfile.gettempdir()}/torchinductor_{level}"
         script = Path(__file__).with_name(worker)
         command = [python, str(script), *options, "--threads", str(threads)]
         self.process = subprocess.Popen(
