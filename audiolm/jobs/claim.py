@@ -26,9 +26,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--dir", required=True, help="the recipe's working directory")
     parser.add_argument("--part", action="store_true", help="print a name of the work; there is no EXP")
-    parser.add_argument("words", nargs=argparse.REMAINDER, help="EXP OPTION…")
-    args = parser.parse_args(argv)
-    exp, options = (None, args.words) if args.part else (Path(args.words[0]), args.words[1:])
+    args, words = parser.parse_known_args(argv)  # argparse.REMAINDER cannot begin with an option
+    exp, options = (None, words) if args.part else (Path(words[0]), words[1:])
     words = [relative(word, args.dir) for word in options]
     files = {word: content(word) for word in options if is_input(word)}
     ingredients = [words, files, os.environ.get("AUDIOLM_AFTER", "")]

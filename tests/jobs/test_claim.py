@@ -69,6 +69,15 @@ def test_files_models_and_earlier_stages_belong_to_a_training(tmp_path, monkeypa
     assert json.loads((tmp_path / "elsewhere/exp/.run").read_text()).keys() == {"digest", "run"}
 
 
+def test_a_part_is_named_by_its_options_which_may_come_first(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("AUDIOLM_RUN", "run1")
+    names = []
+    for sets in ("train dev", "test", "train dev"):
+        assert module.main(["--dir", str(tmp_path), "--part", "--sets", sets, "diarize", "--backend", "x"]) == 0
+        names.append(capsys.readouterr().out)
+    assert names[0] == names[2] != names[1] and names[0].startswith("part-")
+
+
 def test_a_training_that_never_began_leaves_nothing_to_keep(tmp_path):
     claim(tmp_path / "exp", ["--steps", "three"], "run1", tmp_path / "old")
     assert claim(tmp_path / "exp", ["--steps", "3"], "run1", tmp_path / "old") is None
