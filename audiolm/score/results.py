@@ -164,10 +164,17 @@ def number(value: float, unit: str) -> str:
 
 
 def is_better(score: Score) -> bool | None:
-    """Whether the value beats its baseline; None where there is none or neither way is better."""
+    """Whether the value beats its baseline, which its interval leaves out; None where neither way is better.
+
+    An error rate of 100 % and more beats nothing: whoever says nothing has no more errors.
+    """
     if score.baseline is None or score.better is None:
         return None
-    return score.value < score.baseline if score.better == "lower" else score.value > score.baseline
+    lower = score.better == "lower"
+    if lower and score.unit == "%" and score.value >= 100:
+        return False
+    low, high = score.ci or (score.value, score.value)
+    return max(score.value, high) < score.baseline if lower else min(score.value, low) > score.baseline
 
 
 def cells(row: Row) -> tuple[str, str, str, str, str, str]:

@@ -68,6 +68,20 @@ def test_better_than_the_baseline(value, better, expected):
     assert is_better(score("x", value, baseline=10.0, better=better)) is expected
 
 
+@pytest.mark.parametrize(
+    ("ci", "value", "baseline", "better", "expected"),
+    [
+        ((4.0, 9.0), 5.0, 10.0, "lower", True),
+        ((4.0, 11.0), 5.0, 10.0, "lower", False),  # the baseline may as well be chance
+        ((11.0, 14.0), 12.0, 10.0, "higher", True),
+        ((9.0, 14.0), 12.0, 10.0, "higher", False),
+        (None, 100.0, 125.0, "lower", False),  # silence has no more errors
+    ],
+)
+def test_better_is_what_the_interval_shows(ci, value, baseline, better, expected):
+    assert is_better(score("x", value, ci=ci, baseline=baseline, better=better)) is expected
+
+
 def test_numbers_have_the_figures_of_their_unit():
     assert [number(12.345, unit) for unit in ("%", "s", "dB", "nats", "")] == [
         "12.3 %", "12.345 s", "12.3 dB", "12.345 nats", "12.3",
