@@ -7,6 +7,7 @@ import select
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from types import ModuleType
 from typing import NoReturn
 
 from audiolm import __version__
@@ -61,13 +62,10 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     module = import_module(f"audiolm.commands.{verb}")
     try:
-        if hasattr(module, "main"):  # a verb whose options come from config classes parses them itself
-            return module.main(argv[1:]) or 0
-        parser = Parser(
-            prog=f"audiolm {verb}", description=module.__doc__, formatter_class=_HelpFormatter, allow_abbrev=False
-        )
-        module.add_arguments(parser)
-        return module.run(parser.parse_args(argv[1:])) or 0
+        try:
+            return _run(module, verb, argv[1:])
+        finally:
+            sys.stdout.flush()  # not at the interpreter's end, where a reader who has left is a fault
     except AudiolmError as error:
         if os.environ.get("AUDIOLM_DEBUG"):
             raise
@@ -86,6 +84,16 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"audiolm {verb}: interrupted; run it again to go on", file=sys.stderr)
         return 130
+
+
+def _run(module: ModuleType, verb: str, argv: list[str]) -> int:
+    if hasattr(module, "main"):  # a verb whose options come from config classes parses them itself
+        return module.main(argv) or 0
+    parser = Parser(
+        prog=f"audiolm {verb}", description=module.__doc__, formatter_class=_HelpFormatter, allow_abbrev=False
+    )
+    module.add_arguments(parser)
+    return module.run(parser.parse_args(argv)) or 0
 
 
 def _reader_left() -> bool:
