@@ -77,7 +77,8 @@ def test_stages_on_slurm_write_what_they_write_here(slurm, tmp_path):
     finally:
         killer.enough.set()
     assert {"simulate", "audio.train_dev_test", "text.train_dev_test", "codes.train_dev_test"} <= set(killer.killed)
-    assert len(killer.killed) == said.count(" again (--retries: 0 left)") >= 7
+    # a member that had left its mark when it was killed is not run again
+    assert 7 <= said.count(" again (--retries: 0 left)") <= len(killer.killed)
     assert all("srun" in (there / f"log/train_{name}.log").read_text() for name in ("recognizer", "codec"))
     trained = ["--recognizer", str(there / "exp/recognizer"), "--codec", str(there / "exp/codec")]
     run(here, *small, *trained, cmd="audiolm launch --backend local")
