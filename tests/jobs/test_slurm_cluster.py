@@ -73,7 +73,8 @@ def wait_until(condition, seconds=60):
 
 
 def test_an_array_with_a_failing_job_is_retried_within_its_limits(tmp_path):
-    text = "scontrol show job $SLURM_ARRAY_JOB_ID | grep -Eo 'ArrayTaskThrottle=[0-9]+' >> most; test JOB != 3 || test -e go"
+    told = "scontrol show job $SLURM_ARRAY_JOB_ID | grep -Eo 'ArrayTaskThrottle=[0-9]+' >> most"
+    text = f"{told}; test JOB != 3 || test -e go"
     status, said = run(array(tmp_path, text), "--max_jobs", "2", "--cpus", "1", "--mem", "50M", "--time", "5")
     assert status == 1 and "job 3 of 4 failed (exit status 1)" in said and str(tmp_path / "x.3.log") in said
     # what Slurm was told, not a count of what runs: on a busy machine three jobs of two have been seen
