@@ -21,7 +21,7 @@ LEAST = {  # of options that are numbers
     "num_continue": 0, "num_unconditional": 0, "num_asr": 0, "num_tts": 0, "num_turns": 0, "turns": 2,
     "prompt": 0, "seconds": 0.1, "min_words": 1,
     "temperature": 0, "text_temperature": 0, "tts_temperature": 0, "tts_text_temperature": 0,
-    "tts_acoustic_temperature": 0, "guidance": 0, "top_k": 0, "pad_share": 0, "max_pause": 0, "batch": 1,
+    "tts_acoustic_temperature": 0, "guidance": 0, "top_k": 0, "top_p": 0, "pad_share": 0, "max_pause": 0, "batch": 1,
     "repetition_window": 0, "repetition_share": 0, "max_silence": 0,
 }  # fmt: skip
 
@@ -61,6 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--guidance", type=float, default=1.0, help="tts: of codes by text, for models trained with text_mask; 1 = off"
     )
     parser.add_argument("--top_k", type=int, default=0, help="draw among the k likeliest tokens; 0 = all")
+    parser.add_argument(
+        "--top_p", type=float, default=1.0, help="of those the likeliest that reach this share; 1 = all"
+    )
     parser.add_argument("--pad_bonus", type=float, default=0.0, help="tts: added to PAD's logit while padding is rare")
     parser.add_argument("--pad_share", type=float, default=0.65, help="tts: share of padding below which it is rare")
     parser.add_argument(
@@ -106,16 +109,20 @@ def run(args: argparse.Namespace) -> None:
     rate = requests.frame_rate
     silence = SilenceGuard(max(1, round(args.max_silence * rate)), args.silence_action) if args.max_silence else None
     talk = Drawing(
-        Sampling(args.temperature, args.top_k),
-        Sampling(args.text_temperature, args.top_k),
+        Sampling(args.temperature, args.top_k, args.top_p),
+        Sampling(args.text_temperature, args.top_k, args.top_p),
         args.seed,
         args.batch,
         repetition=repetition_guard(args),
         silence=silence,
     )
-    voice = Sampling(args.tts_temperature, args.top_k)
-    acoustic = voice if args.tts_acoustic_temperature is None else Sampling(args.tts_acoustic_temperature, args.top_k)
-    pauses = voice if args.tts_text_temperature is None else Sampling(args.tts_text_temperature, args.top_k)
+    voice = Sampling(args.tts_temperature, args.top_k, args.top_p)
+    acoustic = (
+        voice
+        if args.tts_acoustic_temperature is None
+        else Sampling(args.tts_acoustic_temperature, args.top_k, args.top_p)
+    )
+    pauses = voice if args.tts_text_temperature is None else Sampling(args.tts_text_temperature, args.top_k, args.top_p)
     say = Drawing(voice, pauses, args.seed, args.batch, args.guidance, acoustic, repetition_guard(args))
     pacing = SpeakConfig(round(args.max_pause * rate), args.pad_bonus, args.pad_share)
     user = args.user == "given"

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from audiolm.text.tokenizer import Tokenizer
 
 LEAST = {
-    "temperature": 0, "text_temperature": 0, "acoustic_temperature": 0, "top_k": 0, "guidance": 0, "pad_share": 0,
-    "max_pause": 0, "levels": 1, "repetition_window": 0, "repetition_share": 0,
+    "temperature": 0, "text_temperature": 0, "acoustic_temperature": 0, "top_k": 0, "top_p": 0, "guidance": 0,
+    "pad_share": 0, "max_pause": 0, "levels": 1, "repetition_window": 0, "repetition_share": 0,
 }  # fmt: skip
 
 
@@ -47,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text_temperature", type=float, help="of the times of words (default: --temperature)")
     parser.add_argument("--acoustic_temperature", type=float, help="of the acoustic levels (default: --temperature)")
     parser.add_argument("--top_k", type=int, default=0, help="draw among the k likeliest tokens; 0 = all")
+    parser.add_argument(
+        "--top_p", type=float, default=1.0, help="of those the likeliest that reach this share; 1 = all"
+    )
     parser.add_argument(
         "--guidance", type=float, default=1.0, help="of codes by text, for models trained with text_mask; 1 = off"
     )
@@ -93,7 +96,7 @@ def run(args: argparse.Namespace) -> None:
     start = time.perf_counter()
 
     def sampling(temperature: float | None) -> Sampling:
-        return Sampling(args.temperature if temperature is None else temperature, args.top_k)
+        return Sampling(args.temperature if temperature is None else temperature, args.top_k, args.top_p)
 
     drawing = Drawing(
         sampling(None),

@@ -19,10 +19,13 @@ class Sampling:
     Attributes:
         temperature: logits are divided by it; 0 takes the likeliest token.
         top_k: only the likeliest k; 0 = all.
+        top_p: of those, the fewest of the likeliest whose probabilities together reach this share (nucleus sampling,
+            Holtzman et al. 2020); the likeliest at least; 1 = all.
     """
 
     temperature: float = 1.0
     top_k: int = 0
+    top_p: float = 1.0
 
 
 def sample(logits: Tensor, sampling: Sampling, uniform: Tensor | torch.Generator | None = None) -> Tensor:
@@ -41,6 +44,13 @@ def sample(logits: Tensor, sampling: Sampling, uniform: Tensor | torch.Generator
     if 0 < sampling.top_k < logits.shape[-1]:
         least = logits.topk(sampling.top_k, dim=-1).values[..., -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)
+    if sampling.top_p < 1:
+        probabilities = logits.softmax(dim=-1)
+        falling = probabilities.sort(dim=-1, descending=True).values
+        enough = falling.cumsum(dim=-1) - falling >= sampling.top_p  # already without this token
+        enough[..., 0] = False
+        least = falling.masked_fill(enough, 1.0).amin(dim=-1, keepdim=True)
+        logits = logits.masked_fill(probabilities < least, -torch.inf)
     reached = logits.softmax(dim=-1).cumsum(dim=-1)
     return (reached < uniform[..., None] * reached[..., -1:]).sum(dim=-1)
 

@@ -26,6 +26,16 @@ def test_top_k_and_greedy():
     assert shares(Sampling(1.0, top_k=1))[1] == 1
 
 
+def test_top_p():
+    first, second = LOGITS.softmax(0).sort(descending=True).values[:2].tolist()  # 0.67, 0.24
+    for share in (0.0, 0.1, first - 1e-3):
+        assert shares(Sampling(1.0, top_p=share))[1] == 1
+    two = shares(Sampling(1.0, top_p=first + 1e-3))
+    assert two[0] == 0 and (two[1:3] - torch.tensor([3.0, 2.0]).softmax(0)).abs().max() < 0.015
+    assert shares(Sampling(1.0, top_p=first + second + 1e-3))[0] > 0
+    assert shares(Sampling(1.0, top_k=2, top_p=0.9))[0] == 0  # of the two likeliest, whose shares are 0.73 and 0.27
+
+
 def test_a_generator_draws_by_its_seed():
     draws = [sample(LOGITS.expand(50, -1), Sampling(), torch.Generator().manual_seed(s)).tolist() for s in (1, 1, 2)]
     assert draws[0] == draws[1] != draws[2] and set(draws[0]) == {0, 1, 2}

@@ -216,6 +216,7 @@ def _drawn(drawing: Drawing) -> dict:
         "temperature": drawing.codes.temperature,
         "text_temperature": drawing.text.temperature,
         "top_k": drawing.codes.top_k,
+        "top_p": drawing.codes.top_p,
         "guidance": drawing.guidance,
         "acoustic_temperature": (drawing.acoustic or drawing.codes).temperature,
         "seed": drawing.seed,
