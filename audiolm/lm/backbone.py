@@ -28,9 +28,19 @@ class Backbone(nn.Module):
         """int64 [..., T] -> [..., T, dim]; -1 = no text, the vocabulary size = start."""
         return self.text_embedding(tokens[..., None])
 
-    def forward(self, x: Tensor, cache: TransformerCache | None = None) -> Tensor:
-        """Summed embeddings [B, T, dim] -> normalised states [B, T, dim] from which frame t's tokens are predicted."""
-        return self.norm(self.transformer(x, cache))
+    def forward(
+        self,
+        x: Tensor,
+        cache: TransformerCache | None = None,
+        segments: Tensor | None = None,
+        prefix: Tensor | None = None,
+    ) -> Tensor:
+        """Summed embeddings [B, T, dim] -> normalised states [B, T, dim] from which frame t's tokens are predicted.
+
+        Args:
+            segments, prefix: see :meth:`audiolm.nn.transformer.Transformer.forward`.
+        """
+        return self.norm(self.transformer(x, cache, segments, prefix))
 
     def text_logits(self, tokens: Tensor, cache: TransformerCache | None = None) -> Tensor:
         """As a text LM: int64 [B, T] -> logits of each next token, [B, T, vocabulary]."""

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from audiolm.errors import AudiolmError
 from audiolm.nn.attention import Attention, Context, Ring
 from audiolm.nn.feedforward import FeedForward
+from audiolm.nn.masks import segment_positions, sequence_mask
 from audiolm.nn.norms import make_norm
 from audiolm.nn.rope import rotary_table
 
@@ -110,9 +111,23 @@ class Transformer(nn.Module):
             for out in (layer.attention.out_proj, layer.feedforward.linear_out):
                 nn.init.normal_(out.weight, std=(2 * config.layers * out.in_features) ** -0.5)
 
-    def forward(self, x: Tensor, cache: "TransformerCache | None" = None) -> Tensor:
-        """[B, T, dim] -> [B, T, dim]; with a cache the T frames follow those that it has seen, and it moves on by T."""
-        context = self._offline_context(x) if cache is None else self._cached_context(x, cache)
+    def forward(
+        self,
+        x: Tensor,
+        cache: "TransformerCache | None" = None,
+        segments: Tensor | None = None,
+        prefix: Tensor | None = None,
+    ) -> Tensor:
+        """[B, T, dim] -> [B, T, dim]; with a cache the T frames follow those that it has seen, and it moves on by T.
+
+        Args:
+            segments, prefix: without a cache, which sequence each place belongs to, and what is read both ways, as
+                :func:`audiolm.nn.masks.sequence_mask` takes them; positions begin anew in each sequence.
+        """
+        if segments is not None:
+            context = self._segment_context(segments, prefix)
+        else:
+            context = self._offline_context(x) if cache is None else self._cached_context(x, cache)
         for index, layer in enumerate(self.layers):
             x = layer(x, context, None if cache is None else cache.rings[index])
         if cache is not None:
@@ -157,6 +172,10 @@ class Transformer(nn.Module):
         distance = positions[:, None] - positions  # [queries, keys]
         mask = (distance >= 0) & (distance < window)
         return Context(self._rotary(positions), mask, self.config.causal)
+
+    def _segment_context(self, segments: Tensor, prefix: Tensor | None) -> Context:
+        mask = sequence_mask(segments, self.config.causal, prefix, self.config.context)
+        return Context(self._rotary(segment_positions(segments)), mask, self.config.causal)
 
     def _cached_context(self, x: Tensor, cache: "TransformerCache") -> Context:
         frames, capacity = x.shape[1], cache.capacity
