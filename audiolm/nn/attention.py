@@ -38,11 +38,14 @@ class Ring:
         length = self.keys.shape[3]
         return written if written <= length else -(-written // length) * length
 
-    def write(self, keys: Tensor, values: Tensor, slots: Tensor) -> None:
-        """Put keys and values [B, kv_heads, T, head_dim] at indices ``slots``, int64 [B, T]."""
+    def place(self, slots: Tensor) -> tuple:
+        """Where indices ``slots``, int64 [B, T], lie: for :meth:`write`, once for the rings of all layers."""
         length = self.keys.shape[3]
         rows = torch.arange(len(slots), device=slots.device)[:, None]
-        place = (slots // length, rows, slice(None), slots % length)
+        return slots // length, rows, slice(None), slots % length
+
+    def write(self, keys: Tensor, values: Tensor, place: tuple) -> None:
+        """Put keys and values [B, kv_heads, T, head_dim] at a ``place`` [B, T]."""
         for kept, new in ((self.keys, keys), (self.values, values)):
             kept[place] = new.transpose(1, 2).to(kept.dtype)
 
@@ -56,7 +59,7 @@ class Context:
         mask: bool, True = may be seen, [T, T] offline or [B, 1, T, written] with a cache; None = no restriction
             beyond ``causal``.
         causal: queries see no later key (only where ``mask`` is None: masks already say so).
-        slots: with a cache, int64 [B, T], the ring index of each new frame.
+        place: with a cache, the place of each new frame in the rings (:meth:`Ring.place`).
         written: with a cache, how many of the ring's first indices are looked at (:meth:`Ring.looked_at`).
         window: offline and causal, without ``mask``: a query sees itself and the ``window - 1`` keys before it.
     """
@@ -64,7 +67,7 @@ class Context:
     rotary: tuple[Tensor, Tensor] | None
     mask: Tensor | None
     causal: bool
-    slots: Tensor | None = None
+    place: tuple | None = None
     written: int | None = None
     window: int | None = None
 
@@ -90,7 +93,7 @@ class Attention(nn.Module):
         dropout = self.dropout if self.training else 0.0
         inputs = [y.transpose(1, 2) for y in (queries, keys, values)]
         if ring is not None:
-            ring.write(*inputs[1:], context.slots)
+            ring.write(*inputs[1:], context.place)
             attended = attend_ring(inputs[0], ring, context.written, context.mask)
         elif context.window is None:
             attended = attend(*inputs, context.mask, context.causal, dropout)

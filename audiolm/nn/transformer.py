@@ -191,7 +191,8 @@ class Transformer(nn.Module):
         mask = ((distance >= 0) & (distance < cache.window) & (keys >= 0)[:, None])[:, None]
         if on_cpu and mask.all():
             mask = None
-        return Context(self._rotary(queries), mask, causal=False, slots=queries % capacity, written=written)
+        place = cache.rings[0].place(queries % capacity)
+        return Context(self._rotary(queries), mask, causal=False, place=place, written=written)
 
 
 @dataclass
