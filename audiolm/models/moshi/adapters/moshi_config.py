@@ -1,8 +1,8 @@
 """config.json of the moshi package's LMs, and what of it our models can be.
 
-Refused, each with its key: sinusoidal positions (``sin``, the package's default, and ``sin_rope``), conditions and their
-fuser, extra heads, cross attention, second streams that share a table, quantized weights, norms and gates of other
-kinds, and depth transformers without weights of their own for each step.
+Refused, each with its key: sinusoidal positions (``sin``, the package's default, and ``sin_rope``), conditions and
+their fuser, extra heads, cross attention, second streams that share a table, quantized weights, norms and gates of
+other kinds, and depth transformers without weights of their own for each step.
 """
 
 from collections.abc import Mapping
@@ -92,8 +92,8 @@ def _load_temporal(theirs: Mapping[str, Any]) -> TransformerConfig:
     if asked in SINUSOIDAL:
         where = "" if "positional_embedding" in theirs else ", the package's default where the config has none,"
         raise AudiolmError(
-            f"{WHAT} with positional_embedding '{asked}'{where} is not supported: sinusoidal positions; expected rope or"
-            " none"
+            f"{WHAT} with positional_embedding '{asked}'{where} is not supported: sinusoidal positions; expected rope"
+            " or none"
         )
     positions = _choice(asked, POSITIONS, "positional_embedding")
     return TransformerConfig(
