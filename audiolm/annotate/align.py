@@ -7,7 +7,7 @@ the corpus's own ``ctm``.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -18,7 +18,7 @@ from audiolm.annotate.sources import utts_by_reco
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Word
 from audiolm.errors import AudiolmError, did_you_mean
-from audiolm.text.marks import without_marks
+from audiolm.text.marks import DROP, Marks, without_marks
 
 CONTEXT = 0.3  # seconds of audio around an utterance that the aligner sees: silence shows where speech begins
 BATCH = 32  # utterances
@@ -106,8 +106,10 @@ def make_aligner(
     raise AudiolmError(f"no aligner '{backend}'{did_you_mean(backend, BACKENDS)}")
 
 
-def align_recordings(data: DataDir, recos: Iterable[str], aligner: Aligner) -> tuple[list[Word], list[tuple[str, str]]]:
-    """Align every utterance of the named recordings.
+def align_recordings(
+    data: DataDir, recos: Iterable[str], aligner: Aligner, marks: Marks = DROP
+) -> tuple[list[Word], list[tuple[str, str]]]:
+    """Align every utterance of the named recordings. Marks that are kept share the time between their neighbours.
 
     Returns:
         words on the time axis of their recordings, and (utterance, reason) of those without; recordings without any
@@ -118,11 +120,14 @@ def align_recordings(data: DataDir, recos: Iterable[str], aligner: Aligner) -> t
     utts_of = utts_by_reco(data)
 
     def pieces(reco: str) -> Iterator[tuple[float, Utterance]]:
-        return _utterances(data, reco, utts_of.get(reco, []), aligner.fs, rejected)
+        return _utterances(data, reco, utts_of.get(reco, []), aligner.fs, rejected, marks)
 
     def align(batch: Sequence[tuple[float, Utterance]]) -> list[tuple[str, float, list[TimedWord] | Failure]]:
         results = aligner.align([utterance for _, utterance in batch])
-        return [(piece.id, offset, result) for (offset, piece), result in zip(batch, results, strict=True)]
+        return [
+            (piece.id, offset, _with_marks(result, piece, marks.split(data.text[piece.id])))
+            for (offset, piece), result in zip(batch, results, strict=True)
+        ]
 
     for reco, found in worked(recos, pieces, BATCH, align, "align"):
         for utt, offset, result in found:
@@ -133,8 +138,8 @@ def align_recordings(data: DataDir, recos: Iterable[str], aligner: Aligner) -> t
     return words, rejected
 
 
-def given_words(data: DataDir, recos: Iterable[str]) -> tuple[list[Word], list[tuple[str, str]]]:
-    """The words of the corpus's own ``ctm``; recordings without any are rejected.
+def given_words(data: DataDir, recos: Iterable[str], marks: Marks = DROP) -> tuple[list[Word], list[tuple[str, str]]]:
+    """The words of the corpus's own ``ctm`` and the marks that are kept; recordings without any are rejected.
 
     Raises:
         AudiolmError: the corpus has no ``ctm``.
@@ -143,13 +148,16 @@ def given_words(data: DataDir, recos: Iterable[str]) -> tuple[list[Word], list[t
         raise AudiolmError(
             f"{data.path} has no words in a ctm, which --backend given takes them from: align with pocketsphinx or ctc"
         )
-    table = data.words()
+    table = {
+        reco: [replace(word, word=text) for word in words if (text := without_marks(word.word, marks))]
+        for reco, words in data.words().items()
+    }
     rejected = [(reco, "no word of the corpus's ctm is in this recording") for reco in recos if not table[reco]]
     return [word for reco in recos for word in table[reco]], rejected
 
 
 def _utterances(
-    data: DataDir, reco: str, utts: Sequence[str], fs: int, rejected: list[tuple[str, str]]
+    data: DataDir, reco: str, utts: Sequence[str], fs: int, rejected: list[tuple[str, str]], marks: Marks
 ) -> Iterator[tuple[float, Utterance]]:
     """Yield (seconds at which the utterance's audio begins, utterance); what cannot be read goes to ``rejected``."""
     spoken = [utt for utt in utts if data.text.get(utt, "").split()]
@@ -166,7 +174,37 @@ def _utterances(
         if not part.any():
             rejected.append((utt, f"all samples from {start:.2f} to {end:.2f} s of '{reco}' are zero"))
             continue
-        yield begin, Utterance(utt, part, fs, without_marks(data.text[utt]).split(), start - begin, end - begin)
+        words = [word for word, is_mark in marks.split(data.text[utt]) if not is_mark]
+        yield begin, Utterance(utt, part, fs, words, start - begin, end - begin)
+
+
+def _with_marks(
+    result: list[TimedWord] | Failure, utterance: Utterance, units: Sequence[tuple[str, bool]]
+) -> list[TimedWord] | Failure:
+    """An alignment with the marks of the transcript, each in the pause in which it stands.
+
+    Args:
+        units: the transcript's words and marks, and which are marks.
+    """
+    if not any(is_mark for _, is_mark in units) or (isinstance(result, Failure) and utterance.words):
+        return result
+    aligned = [] if isinstance(result, Failure) else result  # of a transcript of marks alone
+    found, waiting, time, done = [], [], utterance.start, 0
+    for unit, is_mark in [*units, ("", False)]:  # the last is the utterance's end
+        if is_mark:
+            waiting.append(unit)
+            continue
+        word = aligned[done] if done < len(aligned) and unit and aligned[done].word == unit else None
+        if unit and word is None:
+            continue  # punctuation has no time
+        until = max(time, word.start if word else utterance.end)
+        step = (until - time) / max(len(waiting), 1)
+        found += [TimedWord(mark, time + i * step, time + (i + 1) * step) for i, mark in enumerate(waiting)]
+        waiting = []
+        if word:
+            found.append(word)
+            time, done = word.end, done + 1
+    return [*found, *aligned[done:]]
 
 
 def _windows(

@@ -13,9 +13,11 @@ out.
 """
 
 import argparse
+import functools
 from pathlib import Path
 
 from audiolm.commands.arrays import add_array_options, job_device
+from audiolm.commands.marks import add_marks_option, marks_of
 
 NEED_MODEL = {"wav2vec2": "CTC", "whisper_timestamped": "Whisper", "whisper": "Whisper"}
 
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stretches of up to 30 s that whisper hears at once (8). Measured on a CPU: tiny.en 1.4 GB at 1, "
         "1.7 GB at 8, 1.8 GB at 16; base 2.1 GB at 8",
     )
+    add_marks_option(parser)
     parser.add_argument(
         "--allow_pipes", "--allow-pipes", action="store_true", help="run the pipes in the corpus's wav.scp"
     )
@@ -70,6 +73,7 @@ def check(args: argparse.Namespace) -> None:
             raise AudiolmError(f"--model {args.model}: there is no such file or folder")
     if args.batch is not None and args.batch < 1:
         raise AudiolmError(f"--batch {args.batch}: expected at least 1 stretch")
+    marks_of(args)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -81,14 +85,15 @@ def run(args: argparse.Namespace) -> None:
     from audiolm.data.tables import write_ctm
     from audiolm.data.tools import write_rejected
 
+    marks = marks_of(args)
     if args.backend == "given":
-        worker, find = None, align.given_words
+        worker, find = None, functools.partial(align.given_words, marks=marks)
     elif args.backend in transcribe.BACKENDS:
         worker = transcribe.make_transcriber(args.backend, args.model, args.language, job_device(args.job), args.batch)
         find = transcribe.transcribe_recordings
     else:
         worker = align.make_aligner(args.backend, args.recognizer, args.model, job_device(args.job))
-        find = align.align_recordings
+        find = functools.partial(align.align_recordings, marks=marks)
     for name in args.sets:
         if worker is None:
             data = read_share(args.dir / "dump" / name / "audio", args.job, args.num_jobs)

@@ -12,7 +12,8 @@
 
 Codec and LMs are trained here or released (audiolm encode --help; audiolm.load_lm): a text LM is Llama, Mistral or
 Helium of transformers, a dialogue LM one of the moshi package or MoshiForConditionalGeneration, where nothing in it
-differs from ours. What a layout cannot hold is refused. --to audiolm holds every codec, --to transformers those of
+differs from ours (of moshi's are refused, with the key: sinusoidal positions, conditions, extra heads, cross attention,
+quantized files). What a layout cannot hold is refused. --to audiolm holds every codec, --to transformers those of
 mimi.yaml, encodec.yaml and dac.yaml (egs/TEMPLATE/codec1/conf/models), --to moshi those of mimi.yaml; the small codecs
 that recipes train by default (conf/codec.yaml, an STFT encoder) load in audiolm alone.
 """

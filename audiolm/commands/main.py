@@ -23,7 +23,7 @@ VERBS = {
     "diarize": "find who speaks when; split one microphone into two streams",
     "align": "find the words and their times",
     "tokenizer": "train the text tokenizer",
-    "text": "write PAD/EPAD text streams at the codec's frame rate",
+    "text": "write PAD/EPAD text streams at the codec's frame rate, or show them",
     "tokens": "pack documents of text as token ids, for a text LM",
     "train": "train a recogniser, codec, text LM or audio LM from a config",
     "curve": "make the reference curve that later trainings are compared with",
@@ -87,6 +87,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(module: ModuleType, verb: str, argv: list[str]) -> int:
+    if argv and (action := getattr(module, "ACTIONS", {}).get(argv[0])):  # beside what the verb does by itself
+        module, verb, argv = import_module(f"audiolm.commands.{action}"), f"{verb} {argv[0]}", argv[1:]
     if hasattr(module, "main"):  # a verb whose options come from config classes parses them itself
         return module.main(argv) or 0
     parser = Parser(

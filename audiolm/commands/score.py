@@ -18,6 +18,7 @@ Metrics:
 import argparse
 from pathlib import Path
 
+from audiolm.commands.marks import add_marks_option, marks_of
 from audiolm.errors import AudiolmError
 
 # What can be measured -> the options that name the models it needs.
@@ -70,12 +71,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="triphones for abx, such as Libri-Light's dev-clean.item; else PocketSphinx aligns the set's transcripts",
     )
+    add_marks_option(parser)
+    parser.add_argument(
+        "--optional_words",
+        action="store_true",
+        help="in word errors, a word of the reference in parentheses, (uh), may be missing and counts as right then: "
+        "sclite's -D",
+    )
+    parser.add_argument(
+        "--fragments",
+        action="store_true",
+        help="in word errors, th- is right for every word that begins so, -ing for every one that ends so: sclite's -F",
+    )
     parser.add_argument("--diarizer", default="embedded", help="what made the speaker turns, for the record")
     parser.add_argument("--aligner", default="pocketsphinx", help="what made the word times, for the record")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Measure one group after another."""
+def check(args: argparse.Namespace) -> None:
+    """Refuse what no metric can go without.
+
+    Raises:
+        AudiolmError: a model or a file of marks that is missing.
+    """
     for metric in args.metrics:
         for model in METRICS[metric]:
             if getattr(args, model) is None:
@@ -84,10 +101,18 @@ def run(args: argparse.Namespace) -> None:
                 )
     if "ctc" in args.asr and args.recognizer is None and HEARING & set(args.metrics):
         raise AudiolmError("--asr ctc needs --recognizer: name its experiment, or other recognisers with --asr")
+    marks_of(args)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure one group after another."""
+    check(args)
     from audiolm.jobs.progress import progress
     from audiolm.score.recipe import Recipe
+    from audiolm.score.words import WordRules
 
-    recipe = Recipe(args.dir, args.set, args.train_set, args.recognizer, args.codec, args.lm, args.asr)
+    rules = WordRules(marks_of(args), args.optional_words, args.fragments)
+    recipe = Recipe(args.dir, args.set, args.train_set, args.recognizer, args.codec, args.lm, args.asr, rules)
     options = {
         "annotation": (args.diarizer, args.aligner),
         "codec": (args.measures,),

@@ -6,6 +6,8 @@ and how many words were moved.
 
 With --turns each stream holds the words of all speakers of its file, BOS before the first word of a turn of its own
 speaker and EOS before the others': what audiolm say --turns takes a model for (Moshi, appendix C).
+
+`audiolm text show` prints what was written (audiolm text show --help).
 """
 
 import argparse
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 MOST_LOST = 0.1  # share of a recording's pieces that may find no frame, and of its words' time in which they overlap
 
 FAR = 5  # frames that moved words may be off on average
+FARTHEST = 25  # frames that the farthest may be off: 2 s at 12.5 a second
+
+ACTIONS = {"show": "show_text"}  # audiolm text ACTION -> its module
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
         files = data.recos_of_files() if args.turns else {}
         others = {reco: [other for other in recos if other != reco] for recos in files.values() for reco in recos}
         directory = args.dir / "dump" / name / "text"
-        total, rejected = TextStats(), []
+        total, rejected, farthest = TextStats(), [], ""
         with TokenWriter(directory, "text", args.job, meta) as writer:
             for reco in progress(data.recos, desc=f"text {name}"):
                 duration = data.duration(reco)
@@ -102,9 +107,10 @@ def run(args: argparse.Namespace) -> None:
                     rejected.append((reco, str(error)))
                     continue
                 writer.write(reco, tokens[:, None])
+                farthest = reco if stats.max_shift > total.max_shift else farthest
                 total += stats
         write_rejected(directory / f"rejected.{args.job}.tsv", rejected)
-        write_lines(directory / f"stats.{args.job}.json", [json.dumps(asdict(total))])
+        write_lines(directory / f"stats.{args.job}.json", [json.dumps(asdict(total) | {"farthest": farthest})])
         print(describe(name, total))
 
 
@@ -161,9 +167,17 @@ def describe_parts(name: str, directory: Path, num_jobs: int) -> str:
     files = [directory / f"stats.{job}.json" for job in range(1, num_jobs + 1)]
     if not all(file.is_file() for file in files):
         return ""
-    total = sum((TextStats(**json.loads(file.read_text(encoding="utf-8"))) for file in files), TextStats())
-    late = total.shifted_frames > FAR * max(total.shifted_words, 1)
-    return describe(name, total) + ("; so far off that times, or the tokenizer's pieces, look wrong" if late else "")
+    parts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    farthest = max(parts, key=lambda part: part["max_shift"])
+    where = [part.pop("farthest", "") for part in parts][parts.index(farthest)]
+    total = sum((TextStats(**part) for part in parts), TextStats())
+    line = describe(name, total)
+    if total.shifted_frames > FAR * max(total.shifted_words, 1):
+        line += "; so far off that times, or the tokenizer's pieces, look wrong"
+    if total.max_shift > FARTHEST and where:
+        line += f"; warning: words of '{where}' stand {total.max_shift} frames late, look at them: audiolm text show"
+        line += f" {directory} --ids {where} --tokenizer …"
+    return line
 
 
 def describe(name: str, stats: "TextStats") -> str:

@@ -2,7 +2,8 @@
 
 libsndfile (through soundfile) decodes. It tells a length before it has decoded anything, from what a header counts or
 by a guess, and gives no sample beyond; here that length is held against the file. Where the two differ, the file is
-shown to libsndfile behind a header that is right (audiolm.data.mp3, audiolm.data.riff), or is refused.
+shown to libsndfile behind a header that is right (audiolm.data.mp3, riff and caf), link by link where it is a chain of
+streams (audiolm.data.ogg), or is refused.
 """
 
 import io
@@ -10,14 +11,15 @@ import os
 import re
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import accumulate, pairwise
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
 
-from audiolm.data import mp3, riff
+from audiolm.data import caf, mp3, ogg, riff
 from audiolm.data.readers import is_pipe
 from audiolm.errors import AudiolmError
 
@@ -25,7 +27,6 @@ PIPE_SECONDS = 600  # longer than any decoder needs for one recording; a pipe th
 MOST_FRAMES = 1 << 40  # libsndfile's count is far above this where a header gives none
 LOUDEST = 4.0  # 12 dB above full scale: decoders and float mixes pass 1, samples on another scale pass this
 SKIP_FRAMES = 1 << 20  # read at once on the way to a place in a file that cannot seek
-OGG_PAGE = 65307  # bytes of the longest page; its sixth byte has bits for a stream's first (2) and last (4) (RFC 3533)
 AHEAD = 1 << 16  # bytes that decoders read ahead, at most
 SECOND_STREAM = {"FLAC": re.compile(rb"fLaC[\0\x80]\0\0\x22"), "OGG": re.compile(rb"OggS\0[\2\6]")}  # how one begins
 # A size of sample data (the outermost chunk, RIFF or FORM, may be wrong in sound files) and what libsndfile found.
@@ -40,7 +41,9 @@ class Decoder:
 
     def __init__(self, path: str, raw: BinaryIO, source: str | int | BinaryIO, size: int):
         self.path, self._raw, self._source, self._size = path, raw, source, size
-        self._file = _InOrder(source, closefd=False)
+        if mended := caf.mended(raw, size, path):  # libsndfile opens none of them
+            self._source = io.BufferedReader(_Spliced(raw, *mended))
+        self._file = _InOrder(self._source, closefd=False)
         try:
             if mended := self._mended():
                 self._file.close()
@@ -126,7 +129,7 @@ class Decoder:
             if int(present) < int(promised) < riff.PIPE_LENGTH:
                 raise AudiolmError(f"{path} is truncated: its header promises {promised} bytes, {present} are there")
         if kind == "OGG":
-            self._check_ogg()
+            ogg.check_end(self._raw, self._size, path)
         if kind == "NIST":
             count = re.search(rb"sample_count -i (\d+)", _part(self._raw, 0, 1024))
             if count and self.frames < int(count[1]):
@@ -146,20 +149,6 @@ class Decoder:
             raise AudiolmError(
                 f"the header of {path} gives no length (written to a pipe?); encode it again from a file"
             )
-
-    def _check_ogg(self) -> None:
-        begin = max(0, self._size - OGG_PAGE)
-        end = _part(self._raw, begin, OGG_PAGE)
-        last = end.rfind(b"OggS")
-        if last < 0 or not end[last + 5 : last + 6] or not end[last + 5] & 4:
-            raise AudiolmError(f"{self.path} is truncated: its last page is missing")
-        head, place, serials = _part(self._raw, 0, OGG_PAGE), 0, set()
-        while head[place : place + 4] == b"OggS" and len(head) > place + 27 and head[place + 5] & 2:
-            serials.add(head[place + 14 : place + 18])  # streams side by side all begin before one goes on
-            segments = head[place + 26]
-            place += 27 + segments + sum(head[place + 27 : place + 27 + segments])
-        if end[last + 14 : last + 18] not in serials:
-            raise AudiolmError(self._another())
 
     def _check_end(self) -> None:
         """After the last sample, decoders of FLAC and Ogg have read to the end of a sound file."""
@@ -184,8 +173,48 @@ class Decoder:
         )
 
 
+class Chain:
+    """Streams one behind the other in a file, as one :class:`Decoder`."""
+
+    def __init__(self, path: str, raw: BinaryIO, bounds: Sequence[int]):
+        self._links = []
+        try:
+            for first, last in pairwise(bounds):
+                link, source = (_Spliced(raw, b"", first, last) for _ in range(2))  # each with a place of its own
+                self._links.append(Decoder(path, link, io.BufferedReader(source), last - first))
+        except BaseException:
+            self.close()
+            raise
+        kinds = {(link.samplerate, link.channels) for link in self._links}
+        if len(kinds) > 1:
+            self.close()
+            told = " and ".join(f"{rate} Hz with {channels} channels" for rate, channels in sorted(kinds))
+            raise AudiolmError(
+                f"{path} holds {len(self._links)} streams one behind the other, of {told}; cut them apart"
+            )
+        self.samplerate, self.channels = self._links[0].samplerate, self._links[0].channels
+        self._bounds = [0, *accumulate(link.frames for link in self._links)]
+        self.frames = self._bounds[-1]
+
+    def close(self) -> None:
+        for link in self._links:
+            link.close()
+
+    def check_length(self) -> None:
+        for link in self._links:
+            link.check_length()
+
+    def window(self, first: int, last: int) -> np.ndarray:
+        """Samples ``first`` to ``last``, as of a :class:`Decoder`."""
+        wavs = [np.zeros((0, self.channels), np.float32)]
+        for link, (begin, end) in zip(self._links, pairwise(self._bounds), strict=True):
+            if first < end and begin < last:
+                wavs.append(link.window(max(first, begin) - begin, min(last, end) - begin))
+        return np.concatenate(wavs)
+
+
 @contextmanager
-def opened(path: str, allow_pipes: bool = False) -> Iterator[Decoder]:
+def opened(path: str, allow_pipes: bool = False) -> Iterator[Decoder | Chain]:
     """The decoder of a file or pipe whose header is sound.
 
     Raises:
@@ -203,7 +232,8 @@ def opened(path: str, allow_pipes: bool = False) -> Iterator[Decoder]:
                 source = os.open(path, os.O_RDONLY)
                 stack.callback(os.close, source)
         try:
-            file = Decoder(path, raw, source, size)
+            bounds = ogg.links(raw, size, path) if _part(raw, 0, 4) == b"OggS" else ()
+            file = Chain(path, raw, bounds) if len(bounds) > 2 else Decoder(path, raw, source, size)
         except soundfile.LibsndfileError as error:
             raise AudiolmError(_undecodable(path, raw, error.error_string.strip())) from None
         stack.callback(file.close)

@@ -11,6 +11,7 @@ from audiolm.errors import AudiolmError
 from audiolm.score.asr_backends import AsrBackend
 from audiolm.score.record import Score
 from audiolm.score.wer import word_error_rate
+from audiolm.score.words import PLAIN, WordRules
 
 MOST = 150  # utterances, spread over the set
 MARGIN = 0.1  # seconds beside an utterance
@@ -60,25 +61,28 @@ def score_utterances(
     fs: int,
     data: str,
     metric: str,
+    rules: WordRules = PLAIN,
 ) -> list[Score]:
     """Word error rate of utterances in ``copy`` beside the same in ``original``, or of the originals alone.
 
     Args:
         metric: the start of the scores' names; the recogniser's key ends them.
+        rules: what counts as a word, and as wrong.
     """
     utts = choose(original)
     texts = {utt: original.text[utt] for utt in utts}
     scores = []
     for judge in judges:
         backend = judge.backend
-        of_original = word_error_rate(texts, judge.transcripts(original, utts, fs))
-        rate = of_original if copy is None else word_error_rate(texts, judge.transcripts(copy, utts, fs))
+        of_original = word_error_rate(texts, judge.transcripts(original, utts, fs), rules)
+        rate = of_original if copy is None else word_error_rate(texts, judge.transcripts(copy, utts, fs), rules)
         scores.append(
             Score(
                 metric=f"{metric}_{backend.key}",
                 value=rate.percent,
                 unit="%",
-                protocol=f"words wrong among {rate.words} of {rate.utterances} utterances at {fs} Hz, times known",
+                protocol=f"words wrong among {rate.words} of {rate.utterances} utterances at {fs} Hz, times known"
+                + rules.told,
                 backend=backend.name,
                 checksum=backend.checksum,
                 data=data,
@@ -99,6 +103,7 @@ def score_speech(
     fs: int,
     data: str,
     metric: str = "wer_tts",
+    rules: WordRules = PLAIN,
 ) -> list[Score]:
     """Word error rate of generated speech (``audiolm generate``, mode tts) against the words it was to say.
 
@@ -117,14 +122,15 @@ def score_speech(
     sounds = [spoken.audio(reco, fs=fs) for reco in references]
     for judge in judges:
         backend = judge.backend
-        rate = word_error_rate(references, dict(zip(references, backend.transcribe(sounds, fs), strict=True)))
-        base = word_error_rate({utt: original.text[utt] for utt in utts}, judge.transcripts(original, utts, fs))
+        rate = word_error_rate(references, dict(zip(references, backend.transcribe(sounds, fs), strict=True)), rules)
+        base = word_error_rate({utt: original.text[utt] for utt in utts}, judge.transcripts(original, utts, fs), rules)
         scores.append(
             Score(
                 metric=f"{metric}_{backend.key}",
                 value=rate.percent,
                 unit="%",
-                protocol=f"words wrong among {rate.words} of {rate.utterances} generated utterances at {fs} Hz",
+                protocol=f"words wrong among {rate.words} of {rate.utterances} generated utterances at {fs} Hz"
+                + rules.told,
                 backend=backend.name,
                 checksum=backend.checksum,
                 data=data,

@@ -26,6 +26,7 @@ from audiolm.score.items import NoTriples
 from audiolm.score.pocketsphinx_asr import PocketSphinxBackend
 from audiolm.score.record import Score
 from audiolm.score.resynthesis import resynthesize
+from audiolm.score.words import PLAIN, WordRules
 from audiolm.text.normalize import normalize
 from audiolm.train.checkpoint import checksum
 
@@ -41,6 +42,7 @@ class Recipe:
         train: the set that was trained on.
         recognizer, codec, lm: experiment directories; None where the metrics asked for need none.
         asr: which recognisers judge: ``ctc``, ``pocketsphinx``.
+        rules: what counts as a word, and as wrong, in word errors.
     """
 
     def __init__(
@@ -52,9 +54,11 @@ class Recipe:
         codec: Path | None,
         lm: Path | None,
         asr: Sequence[str],
+        rules: WordRules = PLAIN,
     ):
         self.work, self.name, self.train = work, name, train
         self.recognizer_dir, self.codec_dir, self.lm_dir, self.asr_names = recognizer, codec, lm, asr
+        self.rules = rules
         self.dump = work / "dump" / name
 
     @cached_property
@@ -116,7 +120,7 @@ class Recipe:
         """Word errors on the originals; of the CTC model also without a vocabulary, which shows what it has learnt."""
         judges = {judge.backend.key: judge for judge in [*self.judges, Judge(CtcBackend(self.recognizer_dir))]}
         scores = intelligibility.score_utterances(
-            list(judges.values()), self.original, None, self.fs, self.name, "wer_recognizer"
+            list(judges.values()), self.original, None, self.fs, self.name, "wer_recognizer", self.rules
         )
         return self._write(self.work / "exp" / "recognizer", scores)
 
@@ -137,7 +141,7 @@ class Recipe:
             scores += idempotence.score(self.codec_dir, self.dump, self.name)
         if self.asr_names:
             scores += intelligibility.score_utterances(
-                self.judges, self.original, copies[0], self.fs, self.name, "wer_resynthesis"
+                self.judges, self.original, copies[0], self.fs, self.name, "wer_resynthesis", self.rules
             )
         return self._write(self.codec_dir, scores)
 
@@ -164,16 +168,16 @@ class Recipe:
         )
 
     def asr(self) -> int:
-        scores = streaming_asr.score(self.lm_dir, self.original, self.name, self.words)
+        scores = streaming_asr.score(self.lm_dir, self.original, self.name, self.words, self.rules)
         return self._write(self.lm_dir, scores)
 
     def tts(self) -> int:
         scores = intelligibility.score_speech(
-            self.judges, self.lm_dir / "generate" / "tts", self.original, self.fs, self.name
+            self.judges, self.lm_dir / "generate" / "tts", self.original, self.fs, self.name, rules=self.rules
         )
         turns = self.lm_dir / "generate" / "turns"
         if turns.exists():
-            scores += spoken_turns.score(self.judges, turns, self.fs, self.name)
+            scores += spoken_turns.score(self.judges, turns, self.fs, self.name, rules=self.rules)
         return self._write(self.lm_dir, scores)
 
     def continuations(self, text_lm: Path) -> int:

@@ -11,10 +11,16 @@ from audiolm.score.continuations import transcribe
 from audiolm.score.intelligibility import Judge
 from audiolm.score.record import Score
 from audiolm.score.wer import word_error_rate
+from audiolm.score.words import PLAIN, WordRules
 
 
 def score(
-    judges: Sequence[Judge], generated: str | Path, fs: int, data: str, vad: VoiceActivity | None = None
+    judges: Sequence[Judge],
+    generated: str | Path,
+    fs: int,
+    data: str,
+    vad: VoiceActivity | None = None,
+    rules: WordRules = PLAIN,
 ) -> list[Score]:
     """Word error rate of each channel of generated conversations (``audiolm generate``, mode turns).
 
@@ -27,6 +33,7 @@ def score(
         fs: of the recognisers' input (Hz).
         data: name of the set.
         vad: finds what is transcribed; None = silero-vad.
+        rules: what counts as a word, and as wrong.
 
     Raises:
         AudiolmError: nothing was generated.
@@ -46,20 +53,21 @@ def score(
         for texts, turns in zip(asked, transcribe(judge, conversations, fs, vad), strict=True):
             for number, reco in enumerate(texts):
                 heard[reco] = " ".join(text for _, channel, text in turns if channel == number)
-        rate = word_error_rate(own, heard)
+        rate = word_error_rate(own, heard, rules)
         scores.append(
             Score(
                 metric=f"wer_turns_{judge.backend.key}",
                 value=rate.percent,
                 unit="%",
                 protocol=f"words wrong among {rate.words} of {rate.utterances} channels of {len(asked)} generated "
-                f"conversations at {fs} Hz, each against its own speaker's words, speech found by {vad.name}",
+                f"conversations at {fs} Hz, each against its own speaker's words, speech found by {vad.name}"
+                + rules.told,
                 backend=judge.backend.name,
                 checksum=judge.backend.checksum,
                 data=data,
                 count=rate.words,
                 ci=rate.ci,
-                baseline=word_error_rate(others, heard).percent,
+                baseline=word_error_rate(others, heard, rules).percent,
                 baseline_name="the other speaker's words",
                 details=rate.details,
             )

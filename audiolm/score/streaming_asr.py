@@ -6,15 +6,19 @@ from audiolm.data.datadir import DataDir
 from audiolm.score import word_times
 from audiolm.score.record import Score
 from audiolm.score.wer import word_error_rate
+from audiolm.score.words import PLAIN, WordRules
 from audiolm.train.checkpoint import checksum
 
 
-def score(lm: str | Path, original: DataDir, data: str, reference_ctm: str | Path | None) -> list[Score]:
+def score(
+    lm: str | Path, original: DataDir, data: str, reference_ctm: str | Path | None, rules: WordRules = PLAIN
+) -> list[Score]:
     """Whole recordings of ``<lm>/generate/asr`` against the words of the set.
 
     Args:
         original: the set's data directory, with text.
         reference_ctm: exact word times; None: the corpus has none, and the model's are not scored.
+        rules: what counts as a word, and as wrong.
     """
     generated = DataDir.read(Path(lm) / "generate" / "asr")
     references: dict[str, list[str]] = {reco: [] for reco in generated.wav}
@@ -24,13 +28,14 @@ def score(lm: str | Path, original: DataDir, data: str, reference_ctm: str | Pat
         if reco in references:
             references[reco].append(original.text[utt])
     texts = {reco: " ".join(parts) for reco, parts in references.items()}
-    rate = word_error_rate(texts, {reco: generated.text.get(reco, "") for reco in texts})
+    rate = word_error_rate(texts, {reco: generated.text.get(reco, "") for reco in texts}, rules)
     backend, sums = Path(lm).name, checksum(lm)
     errors = Score(
         metric="wer_asr",
         value=rate.percent,
         unit="%",
-        protocol=f"words wrong in the text stream, greedy, over {rate.utterances} whole channels of the set",
+        protocol=f"words wrong in the text stream, greedy, over {rate.utterances} whole channels of the set"
+        + rules.told,
         backend=f"{backend}, task asr",
         checksum=sums,
         data=data,

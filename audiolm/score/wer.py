@@ -2,22 +2,26 @@
 
 WER = (substitutions + deletions + insertions) / reference words, summed over utterances before the division, every
 error weighing 1. Of the alignments with the fewest errors the one with the most correct words counts, as with the
-weights of NIST's sclite (4 a substitution, 3 an insertion or deletion) where those agree on the number of errors.
+weights of NIST's sclite (4 a substitution, 3 an insertion or deletion, 2 a missing word that is optional) where those
+agree on the number of errors.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from audiolm.errors import AudiolmError
 from audiolm.score.record import bootstrap_ci
-from audiolm.text.normalize import normalize
+from audiolm.score.words import PLAIN, Word, WordRules
 
 
 @dataclass(frozen=True)
 class WordErrors:
-    """Errors of one utterance, and the pairs of positions that its alignment matches."""
+    """Errors of one utterance, and the pairs of positions that its alignment matches.
+
+    ``hits`` counts optional words that are missing too, as sclite does; ``pairs`` has no place for them.
+    """
 
     hits: int
     substitutions: int
@@ -54,7 +58,7 @@ class WordErrorRate:
         return {name: getattr(self, name) for name in names}
 
 
-def align_words(reference: list[str], hypothesis: list[str]) -> WordErrors:
+def align_words(reference: Sequence[str | Word], hypothesis: Sequence[str | Word]) -> WordErrors:
     """Align two word sequences by plain edit distance; of equally short alignments, by the one with the most hits.
 
     >>> align_words("one two three".split(), "one too three four".split()).pairs
@@ -62,54 +66,75 @@ def align_words(reference: list[str], hypothesis: list[str]) -> WordErrors:
     >>> align_words("a b".split(), "b c".split()).hits
     1
     """
+    reference, hypothesis = (
+        [Word(word) if isinstance(word, str) else word for word in words] for words in (reference, hypothesis)
+    )
     first = 0
-    while first < min(len(reference), len(hypothesis)) and reference[first] == hypothesis[first]:
-        first += 1
+    if not any(word.optional for word in reference):  # it may be better to leave one out, and match the next
+        while first < min(len(reference), len(hypothesis)) and reference[first].fits(hypothesis[first]):
+            first += 1
     pairs = [(i, i) for i in range(first)]
     pairs += [(i + first, j + first) for i, j in _matches(reference[first:], hypothesis[first:])]
-    # Between two matches, and at both ends, so many words as there are on both sides are substituted.
-    gaps = zip([(-1, -1), *pairs], [*pairs, (len(reference), len(hypothesis))], strict=True)
-    rows = [(i - last_i - 1, j - last_j - 1) for (last_i, last_j), (i, j) in gaps]
-    substitutions = sum(min(row) for row in rows)
-    deletions = len(reference) - len(pairs) - substitutions
+    substitutions = missing = 0
+    # Between two matches, and at both ends, optional words that are too many are missing, and of the others so many as
+    # there are on both sides are substituted.
+    for (last_i, last_j), (i, j) in zip([(-1, -1), *pairs], [*pairs, (len(reference), len(hypothesis))], strict=True):
+        row, column = i - last_i - 1, j - last_j - 1
+        optional = sum(word.optional for word in reference[last_i + 1 : i])
+        unneeded = min(optional, max(0, row - column))
+        missing += unneeded
+        substitutions += min(row - unneeded, column)
+    hits = len(pairs) + missing
+    deletions = len(reference) - hits - substitutions
     insertions = len(hypothesis) - len(pairs) - substitutions
-    return WordErrors(len(pairs), substitutions, deletions, insertions, tuple(pairs))
+    return WordErrors(hits, substitutions, deletions, insertions, tuple(pairs))
 
 
-def _matches(reference: list[str], hypothesis: list[str]) -> list[tuple[int, int]]:
-    """Positions that are correct in the alignment of least (errors, -hits)."""
+def _matches(reference: list[Word], hypothesis: list[Word]) -> list[tuple[int, int]]:
+    """Positions that are correct in the alignment of least (errors, substitutions + 2 · missing optional words)."""
     if not reference or not hypothesis:
         return []
-    numbers: dict[str, int] = {}
-    rows, columns = (
-        np.array([numbers.setdefault(word, len(numbers)) for word in words]) for words in (reference, hypothesis)
-    )
-    error = min(len(rows), len(columns)) + 1  # outweighs all hits there can be
-    steps = np.arange(len(columns) + 1, dtype=np.int64) * error
+    equal = _fit(reference, hypothesis)
+    error = 2 * len(reference) + 1  # outweighs all else that there can be
+    gone = [2 if word.optional else error for word in reference]
+    steps = np.arange(len(hypothesis) + 1, dtype=np.int64) * error
     costs = [steps]  # of every prefix of the reference: cost to every prefix of the hypothesis
-    for row in rows:
+    for fits, deletion in zip(equal, gone, strict=True):
         above = costs[-1]
-        cost = above + error  # deleted
-        cost[1:] = np.minimum(cost[1:], above[:-1] + np.where(columns == row, -1, error))
+        cost = above + deletion
+        cost[1:] = np.minimum(cost[1:], above[:-1] + np.where(fits, 0, error + 1))
         costs.append(np.minimum.accumulate(cost - steps) + steps)  # inserted
-    pairs, i, j = [], len(rows), len(columns)
+    pairs, i, j = [], len(reference), len(hypothesis)
     while i and j:
-        equal = rows[i - 1] == columns[j - 1]
-        if costs[i][j] == costs[i - 1][j - 1] + (-1 if equal else error):
+        fits = equal[i - 1][j - 1]
+        if costs[i][j] == costs[i - 1][j - 1] + (0 if fits else error + 1):
             i, j = i - 1, j - 1
-            if equal:
+            if fits:
                 pairs.append((i, j))
-        elif costs[i][j] == costs[i - 1][j] + error:
+        elif costs[i][j] == costs[i - 1][j] + gone[i - 1]:
             i -= 1
         else:
             j -= 1
     return pairs[::-1]
 
 
+def _fit(reference: list[Word], hypothesis: list[Word]) -> list[np.ndarray]:
+    """Of every reference word, bool [hypothesis words]: which ones are it."""
+    numbers: dict[str, int] = {}
+    rows, columns = (
+        np.array([numbers.setdefault(word.text, len(numbers)) for word in words]) for words in (reference, hypothesis)
+    )
+    parts = any(word.fragment for word in hypothesis)
+    return [
+        np.array([word.fits(other) for other in hypothesis]) if parts or word.fragment else columns == row
+        for word, row in zip(reference, rows, strict=True)
+    ]
+
+
 def word_error_rate(
-    references: Mapping[str, str], hypotheses: Mapping[str, str], normaliser: Callable[[str], str] = normalize
+    references: Mapping[str, str], hypotheses: Mapping[str, str], rules: WordRules = PLAIN
 ) -> WordErrorRate:
-    """Score transcripts by utterance id, both sides through ``normaliser`` (``str`` scores texts as they are).
+    """Score transcripts by utterance id, both sides read by ``rules`` (``WordRules(normaliser=str)``: as they are).
 
     An utterance with a reference and no hypothesis is an error: a recogniser that finds nothing must say so with an
     empty text, because silently missing utterances would flatter the rate.
@@ -121,7 +146,7 @@ def word_error_rate(
             f"utterance '{missing[0]}' has no {side} ({len(missing)} of {len(references)} do not match), "
             "expected one of each per id: score the sets that belong together"
         )
-    aligned = [align_words(normaliser(references[i]).split(), normaliser(hypotheses[i]).split()) for i in references]
+    aligned = [align_words(rules.reference(references[i]), rules.hypothesis(hypotheses[i])) for i in references]
     words = sum(a.words for a in aligned)
     if not words:
         raise AudiolmError(f"the references of {len(aligned)} utterances hold no word, expected at least one")

@@ -176,6 +176,27 @@ def read_text(tokens: np.ndarray, word_initial: np.ndarray) -> list[PlacedWord]:
     return [PlacedWord(int(frame), word.tolist()) for frame, word in zip(frames, words, strict=False)]
 
 
+def runs(tokens: np.ndarray, word_initial: np.ndarray) -> list[tuple[int, list[int]]]:
+    """A text stream in the parts that one reads: words, marks of turns, EPADs, and stretches of PAD.
+
+    Args:
+        tokens, word_initial: as in :func:`read_text`.
+
+    Returns:
+        of each part the frame in which it begins, and its tokens; together they are the stream.
+    """
+    tokens = np.asarray(tokens, dtype=np.int64)
+    if not len(tokens):
+        return []
+    is_piece = tokens >= NUM_SPECIAL
+    begins = np.diff(tokens, prepend=-1) != 0
+    begins[1:] &= ~(is_piece[1:] & is_piece[:-1])  # pieces go on with a word
+    begins |= is_piece & word_initial[np.where(is_piece, tokens, 0)]
+    begins[0] = True
+    frames = np.flatnonzero(begins)
+    return [(int(frame), part.tolist()) for frame, part in zip(frames, np.split(tokens, frames[1:]), strict=True)]
+
+
 def turn_marks(is_main: Sequence[bool] | np.ndarray) -> dict[int, int]:
     """The mark before the first word of each turn, by the word's index: BOS where the main speaker begins, else EOS.
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from audiolm.text.marks import without_marks
+from audiolm.text.marks import DROP, Marks
 
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2018": "'"})
 _OTHER = re.compile(r"[^\w\s']|_")
@@ -21,17 +21,25 @@ def tidy(text: str) -> str:
     return " ".join("".join(c for c in composed if c.isspace() or unicodedata.category(c) != "Cc").split())
 
 
-def normalize(text: str) -> str:
+def normalize(text: str, marks: Marks = DROP) -> str:
     """Words as they are scored and recognised: lower case, no punctuation but apostrophes within words.
 
-    Marks that are not spoken are left out (:mod:`audiolm.text.marks`). Hyphens part words; marks that Unicode combines
-    with a letter (vowel signs, tones) belong to it, and joiners and soft hyphens part nothing. Digits stay as they are:
-    spelling them out depends on the language.
+    Marks that are not spoken are left out (:mod:`audiolm.text.marks`); those that ``marks`` keeps stand as they are, in
+    lower case. Hyphens part words; marks that Unicode combines with a letter (vowel signs, tones) belong to it, and
+    joiners and soft hyphens part nothing. Digits stay as they are: spelling them out depends on the language.
 
     >>> normalize("Don\u2019t say \u201ctwenty-one\u201d, [laughter] Tom!")
     "don't say twenty one tom"
     """
-    lower = tidy(without_marks(text)).translate(_APOSTROPHES).lower().replace("i\u0307", "i")  # of İ
+    found = marks.split(text)
+    if not any(is_mark for _, is_mark in found):
+        return _normalized(" ".join(word for word, _ in found))
+    words = (word.lower() if is_mark else _normalized(word) for word, is_mark in found)
+    return " ".join(word for word in words if word)
+
+
+def _normalized(text: str) -> str:
+    lower = tidy(text).translate(_APOSTROPHES).lower().replace("i\u0307", "i")  # of İ
     spoken = _SEVERAL_APOSTROPHES.sub(" ", _OTHER.sub(_instead, _WITHIN_WORDS.sub("", lower)))
     return " ".join(word for part in spoken.split() if (word := part.strip("'")))
 

@@ -8,6 +8,7 @@ from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Segment, Word
 from audiolm.errors import AudiolmError
+from audiolm.text.marks import KEEP
 
 FS = 8000
 
@@ -106,10 +107,49 @@ def test_every_utterance_has_words_or_a_reason(data, tmp_path):
     assert reasons["z-1"] == "all samples from 0.00 to 1.00 s of 'zeros' are zero"
 
 
+def test_marks_that_are_kept_stand_in_the_pauses(data):
+    class Late(EvenAligner):
+        """Finds words in the second half of an utterance, and no punctuation."""
+
+        def _align(self, utterance):
+            words = [word for word in utterance.words if word != "—"]
+            if not words:
+                return Failure("no words")
+            middle = (utterance.start + utterance.end) / 2
+            step = (utterance.end - middle) / len(words)
+            return [TimedWord(w, middle + i * step, middle + (i + 1) * step) for i, w in enumerate(words)]
+
+    data.text = {
+        "a-1": "[noise] <loud breath> one — [x] two",
+        "a-2": "[laughter]",
+        "a-3": "three [end]",
+        "b-1": "[laughter-four]",
+    }
+    words, rejected = align_recordings(data, data.recos, Late(), KEEP)
+    assert rejected == []
+    found = [(word.word, round(word.start, 6), round(word.end, 6)) for word in words]
+    assert found == [
+        ("[noise]", 1.0, 1.25),
+        ("<loud_breath>", 1.25, 1.5),
+        ("one", 1.5, 1.75),
+        ("[x]", 1.75, 1.75),
+        ("two", 1.75, 2.0),
+        ("[laughter]", 2.2, 3.0),
+        ("three", 9.5, 10.0),
+        ("[end]", 10.0, 10.0),
+        ("four", 0.6, 1.1),
+    ]
+    words, rejected = align_recordings(data, data.recos, Late())
+    assert [word.word for word in words] == ["one", "two", "three", "four"] and rejected == [("a-2", "no words")]
+
+
 def test_given_words_are_the_corpus_s_own(data):
     data.ctm = [Word("call", "1", 1.0, 0.4, "one")]
     words, rejected = given_words(data, data.recos)
     assert words == data.ctm and [reco for reco, _ in rejected] == ["call-B"]
+    data.ctm += [Word("call", "2", 1.0, 0.4, "[laughter]"), Word("call", "2", 2.0, 0.4, "[laughter-two]")]
+    assert [word.word for word in given_words(data, data.recos)[0]] == ["one", "two"]
+    assert [word.word for word in given_words(data, data.recos, KEEP)[0]] == ["one", "[laughter]", "two"]
     data.ctm = []
     with pytest.raises(AudiolmError, match="has no words in a ctm"):
         given_words(data, data.recos)

@@ -11,6 +11,8 @@ from audiolm.data.duplicates import read_frequent, write_frequent
 from audiolm.data.tables import Segment, Turn, Word, read_ctm, read_rttm
 from audiolm.data.tools import rejections
 from audiolm.data.validate import examine
+from audiolm.score.words import PLAIN, WordRules
+from audiolm.text.marks import KEEP
 
 FS = 16000
 
@@ -221,3 +223,15 @@ def test_wrong_options_are_one_line(work, capsys, arguments, message):
     assert main([*arguments, "--dir", str(work), "--sets", "dev"]) == 1
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_marks_and_rules_of_scoring_reach_their_verbs(tmp_path, monkeypatch, capsys):
+    common = ["--dir", str(tmp_path), "--marks", str(tmp_path / "gone")]
+    for command in (["align", *common, "--sets", "x"], ["score", *common, "--set", "x", "--metrics", "annotation"]):
+        assert main(command) == 1
+        assert f"--marks {tmp_path}/gone: No such file" in capsys.readouterr().err
+    seen = []
+    monkeypatch.setattr("audiolm.score.recipe.Recipe.annotation", lambda self, *_: seen.append(self.rules) or 0)
+    usual = ["score", "--dir", str(tmp_path), "--set", "x", "--metrics", "annotation", "--asr", "pocketsphinx"]
+    assert main(usual) == main([*usual, "--marks", "keep", "--optional_words", "--fragments"]) == 0
+    assert seen == [PLAIN, WordRules(KEEP, optional=True, fragments=True)]

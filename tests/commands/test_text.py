@@ -162,3 +162,41 @@ def test_counts_of_all_jobs_are_summed_and_words_far_off_are_named(tmp_path):
     assert "look wrong" not in said
     (tmp_path / "stats.2.json").write_text(one % (30, 30))
     assert "look wrong" in describe_parts("dev", tmp_path, 2)
+
+
+def test_streams_are_shown_by_name(work, tokenizer_dir, capsys):
+    assert run(work, tokenizer_dir, CTM, "--turns") == 0
+    capsys.readouterr()
+    show = ["text", "show", str(work / "dump/test/text"), "--tokenizer", str(tokenizer_dir)]
+    assert main([*show, "--ids", "e", "d-A"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    pieces = Tokenizer.load(tokenizer_dir).pieces
+    two, three = (pieces(Tokenizer.load(tokenizer_dir).encode_word(word)) for word in ("two", "three"))
+    left = 13 - 2 - len(two)
+    assert lines[0] == f"e: 13 frames, 1.04 s, {left / 13:.1%} PAD, {1 / 13:.1%} EPAD".split()
+    assert lines[1] == "0.00 s 0 1 EPAD a word is next".split()
+    assert lines[2] == "0.08 s 1 1 BOS this speaker's turn".split()
+    assert lines[3] == ["0.16", "s", "2", str(len(two)), "two", *two]
+    assert lines[4] == f"{0.08 * (13 - left):.2f} s {13 - left} {left} PAD".split()
+    assert ["0.48", "s", "6", "1", "EOS", "another", "speaker's", "turn"] in lines
+    assert ["0.56", "s", "7", str(len(three)), "three", *three] in lines
+    assert main([*show, "--frames", "--start", "0.3", "--end", "0.5"]) == 0
+    said = capsys.readouterr().out
+    assert [line.split()[2] for line in said.splitlines()[1:-1]] == ["3", "4", "5", "6"]
+    assert "the first of 5 streams; --ids names others: d-B e f" in said and "<unk>" not in said
+    assert main([*show, "--ids", "d-C"]) == 1
+    assert "no 'd-C' among the 5 streams" in capsys.readouterr().err
+
+
+def test_words_that_were_moved_far_are_warned_of_where_parts_are_joined(work, tokenizer_dir, capsys):
+    crowd = "".join(f"d A 0.{number:02d} 0.01 two 1\n" for number in range(99))
+    assert run(work, tokenizer_dir, "e A 0.10 0.2 two 1\n") == 0
+    merge = ["merge", "--dir", str(work), "--sets", "test", "--kind", "text", "--num_jobs", "1"]
+    capsys.readouterr()
+    assert main(merge) == 0
+    assert "test: 1 words in 83 frames" in (said := capsys.readouterr().out) and "warning" not in said
+    table = work / "dump/test/audio/reco2dur"
+    table.write_text(table.read_text().replace("d-A 2.0", "d-A 60.0"))
+    assert run(work, tokenizer_dir, crowd) == 0
+    assert main(merge) == 0
+    assert "warning: words of 'd-A' stand " in (said := capsys.readouterr().out) and "--ids d-A" in said

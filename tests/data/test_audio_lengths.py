@@ -12,6 +12,7 @@ from audiolm.errors import AudiolmError
 
 TONE = (0.3 * np.sin(np.arange(48000) * 0.2)).astype(np.float32)  # 3 s at 16 kHz
 HISS = np.random.default_rng(0).normal(0, 0.2, 48000).astype(np.float32)
+SAMPLES = (HISS * 2**15).clip(-(2**15), 2**15 - 1).astype("<i2")
 
 
 def encoded(wav, kind, subtype=None, fs=16000, **options):
@@ -106,14 +107,85 @@ CHAINS = {"vorbis": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "flac": ("FLAC",
 @pytest.mark.parametrize("second", [TONE, HISS[:9000]])
 def test_a_second_stream_is_told(tmp_path, kind, second):
     path = tmp_path / "x"
-    path.write_bytes(encoded(TONE, *CHAINS[kind]))
+    one = encoded(TONE, *CHAINS[kind])
+    path.write_bytes(one)
     assert audio.convert(str(path), {tmp_path / "y.flac": 0}, 16000) == 48000
-    path.write_bytes(encoded(TONE, *CHAINS[kind]) + encoded(second, *CHAINS[kind]))
+    path.write_bytes(one + (one if kind != "flac" else encoded(second, *CHAINS[kind])))  # Ogg: one serial number
     with pytest.raises(AudiolmError, match="x holds several streams, one behind the other"):
         audio.convert(str(path), {tmp_path / "z.flac": 0}, 16000)
     with pytest.raises(AudiolmError, match="holds several streams"):
         audio.read(f"cat {path} |", allow_pipes=True)
     assert not (tmp_path / "z.flac").exists()
+
+
+@pytest.mark.parametrize("kind", ["vorbis", "opus"])
+def test_a_chain_of_ogg_streams_is_read_as_one(tmp_path, kind, monkeypatch):
+    path = tmp_path / "x.ogg"
+    parts = [encoded(wav, *CHAINS[kind]) for wav in (TONE, HISS[:9000], 0.5 * TONE[:20000])]
+    alone = []
+    for part in parts:
+        path.write_bytes(part)
+        alone.append(audio.read(path))
+    path.write_bytes(b"".join(parts))
+    whole = np.concatenate(alone)
+    assert audio.info(path) == audio.Info(16000, 77000, 1) and len(whole) == 77000
+    assert np.array_equal(audio.read(path), whole)
+    assert np.array_equal(audio.read(f"cat {path} |", allow_pipes=True), whole)
+    with audio.opened(str(path)) as file:
+        for first, last in [(0, 10), (50000, 60000), (47990, 57010), (57000, 77000), (100, 100)]:
+            assert np.abs(file.window(first, last)[:, 0] - whole[first:last]).max(initial=0) < 2e-3
+    monkeypatch.setattr(audio, "BLOCK_SECONDS", 1)
+    assert audio.convert(str(path), {tmp_path / "y.wav": 0}, 16000) == 77000
+    assert np.abs(audio.read(tmp_path / "y.wav") - whole).max() < 1e-4
+
+
+def test_chains_that_are_no_one_recording_are_refused(tmp_path):
+    path = tmp_path / "x.ogg"
+    for fs, wav, told in [(8000, TONE, "8000 Hz with 1 "), (16000, np.stack([TONE, TONE], 1), "16000 Hz with 2 ")]:
+        path.write_bytes(encoded(TONE, "OGG", "VORBIS") + encoded(wav, "OGG", "VORBIS", fs))
+        with pytest.raises(AudiolmError, match=f"x.ogg holds 2 streams .*{told}"):
+            audio.info(path)
+    one, two = encoded(TONE, "OGG", "VORBIS"), encoded(HISS, "OGG", "VORBIS")
+    path.write_bytes(one + b"junk" + two)
+    with pytest.raises(AudiolmError, match=f"x.ogg is damaged: .* byte {len(one)} belongs to none"):
+        audio.info(path)
+    path.write_bytes(one + two[:-3000])
+    with pytest.raises(AudiolmError, match="x.ogg is truncated: its last page is missing"):
+        audio.info(path)
+
+
+def caf_of(samples, count, after=b""):
+    description = struct.pack(">d4s5I", 16000.0, b"lpcm", 2, 2, 1, 1, 16)  # little endian
+    chunks = b"desc" + struct.pack(">q", 32) + description + b"free" + struct.pack(">q", 8) + bytes(8)
+    return b"caff\0\1\0\0" + chunks + b"data" + struct.pack(">q", count) + bytes(4) + samples + after
+
+
+INFO = b"info" + struct.pack(">q", 6000) + bytes(6000)
+
+
+@pytest.mark.parametrize(
+    ("count", "after"), [(96004, b""), (96004, INFO), (96004, INFO + bytes(9)), (-1, b""), (0, b"")]
+)
+def test_cafs_that_count_right_or_nothing_are_read_to_their_end(tmp_path, count, after):
+    (tmp_path / "x.caf").write_bytes(caf_of(SAMPLES.tobytes(), count, after))
+    assert np.array_equal(audio.read(tmp_path / "x.caf"), SAMPLES / np.float32(2**15))
+    window = audio.read(f"cat {tmp_path / 'x.caf'} |", start=1.0, duration=0.5, allow_pipes=True)
+    assert np.array_equal(window, SAMPLES[16000:24000] / np.float32(2**15))
+
+
+@pytest.mark.parametrize(
+    ("samples", "count", "message"),
+    [
+        (SAMPLES, 32004, r"holds more than its header counts: 1.000 s of samples, 2.000 s follow behind them"),
+        (SAMPLES, 96014, "is truncated: its header promises 96014 bytes of samples, 96004 are there"),
+        (SAMPLES[:0], 4, "has no samples"),
+        (SAMPLES[:0], -1, "has no samples"),
+    ],
+)
+def test_cafs_that_count_wrongly_are_refused(tmp_path, samples, count, message):
+    (tmp_path / "x.caf").write_bytes(caf_of(samples.tobytes(), count))
+    with pytest.raises(AudiolmError, match=f"x.caf {message}"):
+        audio.info(tmp_path / "x.caf")
 
 
 def test_a_flac_that_holds_more_than_it_counts_is_refused(tmp_path):
@@ -132,7 +204,6 @@ def wav_of(samples, count, before=b"", after=b"", kind=b"RIFF"):
     return kind + struct.pack(f"{order}I", (4 + len(head) + 8 + count) % 2**32) + b"WAVE" + head + data
 
 
-SAMPLES = (HISS * 2**15).clip(-(2**15), 2**15 - 1).astype("<i2")
 LIST = b"LIST" + struct.pack("<I", 5000) + bytes(5000)
 
 

@@ -101,7 +101,9 @@ def test_feed_forward_widths_have_an_inverse(gated):
         ({"extra_heads_num_heads": 4}, "with extra_heads_num_heads 4"),
         ({"cross_attention": True}, "with cross_attention True"),
         ({"norm": "rms_norm"}, "with norm 'rms_norm' is not supported, expected rms_norm_f32 or layer_norm"),
-        ({"positional_embedding": "sin_rope"}, "with positional_embedding 'sin_rope'"),
+        ({"positional_embedding": "sin_rope"}, "with positional_embedding 'sin_rope' is not .*: sinusoidal positions"),
+        ({"positional_embedding": "sin"}, "with positional_embedding 'sin' is not supported: sinusoidal positions"),
+        ({"positional_embedding": "learnt"}, "with positional_embedding 'learnt' is not supported, expected rope or"),
         ({"gating": "gelu"}, "with gating 'gelu'"),
         ({"depformer_pos_emb": "sin"}, "with depformer_pos_emb 'sin'"),
         ({"depformer_norm": "layer_norm"}, "with depformer_norm 'layer_norm'"),
@@ -131,6 +133,11 @@ def test_what_our_model_cannot_be_is_refused(change, message, parts, tmp_path):
 def test_a_missing_key_is_named(parts, tmp_path):
     save("moshi", random_model(shape()), parts, tmp_path)
     config = tmp_path / "config.json"
+    whole = json.loads(config.read_text())
+    config.write_text(json.dumps({k: v for k, v in whole.items() if k != "positional_embedding"}))
+    with pytest.raises(AudiolmError, match="'sin', the package's default where the config has none, is not supported"):
+        audiolm.load_lm(tmp_path)
+    config.write_text(json.dumps(whole))
     config.write_text(json.dumps({k: v for k, v in json.loads(config.read_text()).items() if k != "depformer_dim"}))
     with pytest.raises(AudiolmError, match="has no key 'depformer_dim'"):
         audiolm.load_lm(tmp_path)

@@ -3,6 +3,7 @@ import pytest
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Segment, Word, write_ctm
 from audiolm.score import streaming_asr
+from audiolm.score.words import WordRules
 from audiolm.train.checkpoint import write_model
 
 
@@ -34,3 +35,6 @@ def test_whole_channels_are_scored_by_words_and_times(tmp_path):
     assert scores["asr_word_start_error"].value == pytest.approx(100)  # ms: 0.1 s late twice
     [words] = streaming_asr.score(lm, original, "test", None)  # a corpus without word times
     assert words.value == scores["wer_asr"].value
+    original.text["t-1"] = "(four)"
+    [words] = streaming_asr.score(lm, original, "test", None, WordRules(optional=True))
+    assert words.value == pytest.approx(25) and words.protocol.endswith("optional words may be missing (sclite -D)")

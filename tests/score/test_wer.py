@@ -8,6 +8,10 @@ from rapidfuzz.distance import Levenshtein
 
 from audiolm.errors import AudiolmError
 from audiolm.score.wer import align_words, word_error_rate
+from audiolm.score.words import WordRules
+from audiolm.text.marks import KEEP, Marks
+
+AS_WRITTEN = WordRules(normaliser=str)
 
 words = st.lists(st.sampled_from("abc"), max_size=8)
 
@@ -52,6 +56,57 @@ def test_alignment_adds_up(reference, hypothesis):
 
 
 @pytest.mark.parametrize(
+    ("reference", "hypothesis", "counts"),  # correct, substituted, deleted, inserted: those of sclite 2.10 with -D -F
+    [
+        ("b (c) d", "b d", (3, 0, 0, 0)),  # what is missing counts as right
+        ("b (c) d", "b c d", (3, 0, 0, 0)),
+        ("b (c) d", "b x d", (2, 1, 0, 0)),  # what is there must be right
+        ("(uh) i went (um) home", "i went home um", (5, 0, 0, 1)),
+        ("(b) b", "b", (2, 0, 0, 0)),
+        ("(a) b", "c", (1, 1, 0, 0)),
+        ("a (b) (c) d", "a x d", (3, 1, 0, 0)),
+        ("a b (c) d", "a c x", (2, 1, 1, 0)),
+        ("(b)", "c", (0, 1, 0, 0)),
+        ("th- the dog", "the dog", (2, 0, 1, 0)),
+        ("th- dog", "there dog", (2, 0, 0, 0)),
+        ("the dog", "th- dog", (2, 0, 0, 0)),
+        ("-ing dog", "going dog", (2, 0, 0, 0)),
+        ("(th-) dog", "there dog", (2, 0, 0, 0)),
+        ("(th-) dog", "dog", (2, 0, 0, 0)),
+        ("th- e", "e", (1, 0, 1, 0)),
+        ("- x", "y x", (1, 1, 0, 0)),  # a hyphen alone is no fragment
+    ],
+)
+@pytest.mark.parametrize("normaliser", [None, str])
+def test_optional_words_and_fragments_as_sclite_counts_them(reference, hypothesis, counts, normaliser):
+    rules = WordRules(optional=True, fragments=True, normaliser=normaliser)
+    if normaliser is None and "-" in reference.split():
+        counts = (1, 0, 0, 1)  # normalisation leaves no word of it
+    found = align_words(rules.reference(reference), rules.hypothesis(hypothesis))
+    assert (found.hits, found.substitutions, found.deletions, found.insertions) == counts
+    assert found.words == len(rules.reference(reference))
+
+
+def test_without_the_options_parentheses_and_hyphens_say_nothing():
+    references, hypotheses = {"a": "(Uh), th- dog (you know)"}, {"a": "there dog"}
+    plain = word_error_rate(references, hypotheses)
+    assert (plain.words, plain.substitutions, plain.deletions) == (5, 1, 3)
+    lenient = word_error_rate(references, hypotheses, WordRules(optional=True, fragments=True))
+    assert (lenient.words, lenient.substitutions, lenient.deletions) == (5, 0, 2)  # as in sclite one word is optional
+
+
+def test_marks_that_are_kept_are_words_of_their_own():
+    references, hypotheses = {"a": "[Laughter] Yes. <breath noise>"}, {"a": "laughter yes"}
+    assert word_error_rate(references, hypotheses).details["words"] == 1
+    kept = word_error_rate(references, hypotheses, WordRules(KEEP))
+    assert (kept.words, kept.substitutions, kept.deletions) == (3, 1, 1)
+    assert word_error_rate({"a": "[laughter] yes"}, {"a": "[LAUGHTER] yes"}, WordRules(KEEP)).percent == 0
+    listed = word_error_rate(references, {"a": "yes <breath_noise>"}, WordRules(Marks.of(["[laughter]"])))
+    assert (listed.words, listed.percent) == (2, 0)
+    assert "marks kept" in WordRules(KEEP).told and WordRules().told == ""
+
+
+@pytest.mark.parametrize(
     "references, hypotheses, message",
     [
         ({"a": "x"}, {}, "'a' has no hypothesis"),
@@ -66,7 +121,7 @@ def test_sets_that_do_not_match_are_refused(references, hypotheses, message):
 
 def test_published_rate_of_librispeech_test_clean(shared_data):
     folder = shared_data / "scoring_librispeech"
-    rate = word_error_rate(read_text(folder / "ref.txt"), read_text(folder / "hyp.b1.rnnt_baseline.txt"), str)
+    rate = word_error_rate(read_text(folder / "ref.txt"), read_text(folder / "hyp.b1.rnnt_baseline.txt"), AS_WRITTEN)
     first_line = (folder / "result.b1.rnnt_baseline.txt").read_text().splitlines()[0]
     published = dict(re.findall(r"(\w+)=([\d.]+)", first_line))
     assert rate.utterances == 2620

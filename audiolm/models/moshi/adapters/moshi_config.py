@@ -1,4 +1,9 @@
-"""config.json of the moshi package's LMs, and what of it our models can be."""
+"""config.json of the moshi package's LMs, and what of it our models can be.
+
+Refused, each with its key: sinusoidal positions (``sin``, the package's default, and ``sin_rope``), conditions and
+their fuser, extra heads, cross attention, second streams that share a table, quantized weights, norms and gates of
+other kinds, and depth transformers without weights of their own for each step.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,6 +40,7 @@ FIXED = {
 }
 NORMS = {"rms_norm_f32": "rms", "layer_norm": "layer"}
 GATINGS = {"silu": "silu_gated", "none": "gelu"}
+SINUSOIDAL = ("sin", "sin_rope")
 POSITIONS = {"rope": "rope", "none": "none"}
 PAPER = {
     "dim": 4096, "text_card": 32000, "card": 2048, "n_q": 16, "dep_q": 8, "num_heads": 32, "num_layers": 32,
@@ -47,6 +53,8 @@ PAPER = {
 
 def load_config(theirs: Mapping[str, Any]) -> ModelConfig:
     """Their config -> ours.
+
+    A key that is missing has the package's default: positions are sinusoidal where no ``positional_embedding`` is.
 
     Raises:
         AudiolmError: it asks for what our models do not do; the message names the key.
@@ -80,7 +88,14 @@ def load_config(theirs: Mapping[str, Any]) -> ModelConfig:
 def _load_temporal(theirs: Mapping[str, Any]) -> TransformerConfig:
     repeat = theirs.get("kv_repeat", 1)
     ffn = _choice(theirs.get("gating", "none"), GATINGS, "gating")
-    positions = _choice(theirs.get("positional_embedding", "sin"), POSITIONS, "positional_embedding")
+    asked = theirs.get("positional_embedding", "sin")
+    if asked in SINUSOIDAL:
+        where = "" if "positional_embedding" in theirs else ", the package's default where the config has none,"
+        raise AudiolmError(
+            f"{WHAT} with positional_embedding '{asked}'{where} is not supported: sinusoidal positions; expected rope"
+            " or none"
+        )
+    positions = _choice(asked, POSITIONS, "positional_embedding")
     return TransformerConfig(
         dim=theirs["dim"],
         layers=theirs["num_layers"],
