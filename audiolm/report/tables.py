@@ -5,6 +5,7 @@ from html import escape
 
 from audiolm.score.record import Score
 from audiolm.score.results import Row, describe, is_better, number, published_beside
+from audiolm.score.vocabulary import remark
 
 # The figures that a reader looks for first; words are judged by the recogniser that taught no other part.
 HEADLINES = (
@@ -43,7 +44,7 @@ def headlines(rows: list[Row], which: Sequence[tuple[str, str]] = HEADLINES) -> 
         tiles.append(
             f'<div class="tile"><div class="name">{escape(name)}</div>'
             f'<div class="value">{value}<small>{escape(unit)}</small></div>'
-            f'<div class="against">{escape(against)}</div></div>'
+            f'<div class="against">{escape(against)}</div>{_remark(score)}</div>'
         )
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
@@ -82,9 +83,24 @@ def _row(row: Row) -> str:
         f"<p>{escape(score.protocol)}</p>{_details(score)}</details></td>"
         f'<td data-name="value"{mark}><b>{number(score.value, score.unit)}</b>{interval}</td>'
         f'<td data-name="baseline">{baseline}</td>'
-        f"<td>{escape(score.data)} <small>{score.count} items</small></td>"
-        f"<td>{escape(score.backend)}</td></tr>"
+        f"<td>{escape(score.data)} <small>{counted(score.count, 'item')}</small></td>"
+        f"<td>{escape(score.backend)} {_remark(score)}</td></tr>"
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "item"), counted(2, "item")
+    ('1 item', '2 items')
+    """
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _remark(score: Score) -> str:
+    """What the score's recogniser cannot know, in small letters."""
+    told = remark(score)
+    return f"<small>{escape(told)}</small>" if told else ""
 
 
 def _details(score: Score) -> str:

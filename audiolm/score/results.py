@@ -10,6 +10,7 @@ from audiolm.data.files import atomic
 from audiolm.errors import AudiolmError
 from audiolm.score.published import PublishedValue, beside
 from audiolm.score.record import Score, read_all
+from audiolm.score.vocabulary import remark
 
 # Section -> (metric or pattern, label) in the order of the table; "{}" stands for what a pattern's * matched.
 LAYOUT: dict[str, tuple[tuple[str, str], ...]] = {
@@ -184,7 +185,8 @@ def cells(row: Row) -> tuple[str, str, str, str, str, str]:
     if score.unit in ("%", "ms", "dB") and score.ci is not None:
         interval = f"{score.ci[0]:.1f} to {score.ci[1]:.1f}"
     baseline = "" if score.baseline is None else f"{number(score.baseline, score.unit)} ({score.baseline_name})"
-    return row.label, number(score.value, score.unit), interval, baseline, f"{score.data}, {score.count}", score.backend
+    measured_by = "; ".join(filter(None, (score.backend, remark(score))))
+    return row.label, number(score.value, score.unit), interval, baseline, f"{score.data}, {score.count}", measured_by
 
 
 HEADINGS = ("", "value", "95 % interval", "baseline", "data, items", "measured by")
