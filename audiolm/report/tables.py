@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from audiolm.score.record import Score
-from audiolm.score.results import Row, describe, is_better, number, published_beside
+from audiolm.score.results import LM_SECTION, Row, describe, is_better, number, published_beside
 from audiolm.score.vocabulary import remark
 
 # The figures that a reader looks for first; words are judged by the recogniser that taught no other part.
@@ -31,6 +31,12 @@ TEXT_HEADLINES = (  # of a recipe that makes a text LM alone
 )
 
 
+WHO = (
+    "main: the speaker whose words the model writes; user: the other speaker of the conversation. Each channel of a "
+    "recording is main once. Level 1 of either is the codec's first level."
+)
+
+
 def headlines(rows: list[Row], which: Sequence[tuple[str, str]] = HEADLINES) -> str:
     """Tiles: value, what it is, and what it is to be read against; ``which`` are beginnings of metrics and names."""
     tiles = []
@@ -40,11 +46,11 @@ def headlines(rows: list[Row], which: Sequence[tuple[str, str]] = HEADLINES) -> 
             continue
         score = row.score
         value, _, unit = number(score.value, score.unit).partition(" ")
-        against = "" if score.baseline is None else f"{number(score.baseline, score.unit)} {score.baseline_name}"
+        against = "" if score.baseline is None else f"{number(score.baseline, score.unit)}: {score.baseline_name}"
         tiles.append(
             f'<div class="tile"><div class="name">{escape(name)}</div>'
             f'<div class="value">{value}<small>{escape(unit)}</small></div>'
-            f'<div class="against">{escape(against)}</div>{_remark(score)}</div>'
+            f'<div class="against">{escape("; ".join(filter(None, (against, remark(score)))))}</div></div>'
         )
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
@@ -55,7 +61,9 @@ def table(rows: list[Row]) -> str:
     for row in rows:
         if row.section != section:
             section = row.section
-            body.append(f'<tr class="section"><th colspan="5">{escape(section)}</th></tr>')
+            told = WHO if section == LM_SECTION and any("main" in row.score.metric for row in rows) else ""
+            told = f"<small>{escape(told)}</small>" if told else ""
+            body.append(f'<tr class="section"><th colspan="5">{escape(section)}{told}</th></tr>')
         body.append(_row(row))
     published = "".join(f"<li>{escape(describe(value))}</li>" for value in published_beside(rows))
     beside = f"<h3>Published, on other data and at other sizes</h3><ul>{published}</ul>" if published else ""
