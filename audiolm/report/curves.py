@@ -127,12 +127,12 @@ def _some(names: list[str]) -> list[str]:
 def _span(least: float, most: float) -> tuple[float, float]:
     """Ends of a linear axis: those of the values, unless they hardly differ; never below 0 where no value is.
 
-    >>> _span(1.0, 3.0), _span(0.0, 0.0), _span(100.0, 100.0)
-    ((1.0, 3.0), (0.0, 1.0), (99.5, 100.5))
+    >>> _span(1.0, 3.0), _span(0.0, 0.0), _span(100.0, 100.0), _span(99.8, 100.0)
+    ((1.0, 3.0), (0.0, 1.0), (0.0, 100.0), (99.4, 100.4))
     """
+    if least == most:  # no change to look at: the height above 0 tells more
+        return min(least, 0.0), max(most, 0.0) or float(most == 0)
     missing = FLAT * max(abs(least), abs(most)) - (most - least)
-    if least == most == 0:
-        return 0.0, 1.0
     if missing <= 0:
         return least, most
     low, high = least - missing / 2, most + missing / 2
@@ -163,7 +163,7 @@ def _ticks(low: float, high: float, log: bool) -> Sequence[float]:
         return decades if len(decades) >= 2 else [10**low, 10**high]
     step = 10 ** math.floor(math.log10((high - low) / 2))
     while (high - low) / step > 5:
-        step *= 2 if (high - low) / step <= 10 else 2.5
+        step *= 2 if (high - low) / step <= 10 else 5  # 1, 2 or 5 of a power of ten
     return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 

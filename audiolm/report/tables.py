@@ -108,7 +108,7 @@ def counted(number: int, noun: str) -> str:
 def _remark(score: Score) -> str:
     """What the score's recogniser cannot know, in small letters."""
     told = remark(score)
-    return f"<small>{escape(told)}</small>" if told else ""
+    return f'<small class="remark">{escape(told)}</small>' if told else ""
 
 
 def _details(score: Score) -> str:
