@@ -10,6 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", default="test", help="the set to listen to")
     parser.add_argument("--codec", type=Path, help="the codec's directory (default: <dir>/exp/codec)")
     parser.add_argument("--tokenizer", type=Path, help="the text tokenizer's (default: <dir>/exp/tokenizer)")
+    parser.add_argument("--budget", default="", help="the recipe's budget, to tell below the title")
     parser.add_argument("--title", default="An audio language model, part by part", help="of the page")
     parser.add_argument("--out", type=Path, help="the file to write (default: <dir>/report.html)")
 
@@ -21,7 +22,7 @@ def run(args: argparse.Namespace) -> None:
 
     codec, tokenizer = args.codec or args.dir / "exp" / "codec", args.tokenizer or args.dir / "exp" / "tokenizer"
     out = args.out or args.dir / "report.html"
-    page = Report(args.dir, args.set, codec, tokenizer).page(args.title)
+    page = Report(args.dir, args.set, codec, tokenizer, args.budget).page(args.title)
     with atomic(out) as file:
         file.write(page)
     print(f"{out}: {len(page) / 1e6:.1f} MB; open it in a browser")

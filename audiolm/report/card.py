@@ -8,9 +8,9 @@ from audiolm.train import config
 
 LEAD = "What it is made of, and how many tokens and bits stand for a second of sound."
 ENTRIES = {  # by kind of quantizer
-    "ema": "moving averages",
-    "gradient": "learnt by gradient",
-    "factorised": "learnt by gradient, directions compared (factorised)",
+    "ema": "each is the moving average of the vectors that choose it",
+    "gradient": "learnt by gradient descent",
+    "factorised": "learnt by gradient descent; the nearest is the one in the most similar direction",
 }
 
 
@@ -21,8 +21,9 @@ def card(codec_dir: Path) -> str:
     rows = {
         "sound": f"{codec.sample_rate} Hz, one channel",
         "frames": f"{codec.frame_rate:g} a second, {frame:g} ms each",
-        "levels": f"{codec.levels} of {2**codec.bits:.0f} entries, {ENTRIES[settings.quantizer.kind]}"
-        + (", level 1 beside the others" if settings.quantizer.split and codec.levels > 1 else ""),
+        "levels": f"{codec.levels}, each with a codebook of {2**codec.bits:.0f} entries",
+        "entries": ENTRIES[settings.quantizer.kind],
+        "level 1": _first_level(settings.quantizer, codec.levels),
         "tokens": f"{codec.token_rate:g} a second",
         "bitrate": f"{codec.kbit_rate:.3g} kbit/s ({codec.token_rate:g} tokens of {codec.bits:g} bits)",
         "compression": f"{codec.sample_rate * 16 / 1000 / codec.kbit_rate:.0f} times smaller than 16-bit samples",
@@ -30,7 +31,7 @@ def card(codec_dir: Path) -> str:
         "encoder, decoder": f"{_kind(settings.encoder)}, {_kind(settings.decoder)}",
         "distilled from": _teacher(settings.teacher),
     }
-    lines = "".join(f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in rows.items())
+    lines = "".join(f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in rows.items() if text)
     return f'<div class="wide"><table class="card">{lines}</table></div>{_published(codec)}'
 
 
@@ -45,10 +46,25 @@ def _kind(side) -> str:
     return next(name for name, value in vars(side).items() if value is not None)
 
 
+def _first_level(quantizer, levels: int) -> str:
+    """How level 1 stands to the others; empty where there are none."""
+    if levels < 2:
+        return ""
+    if quantizer.split:
+        others = "level 2 codes" if levels == 2 else f"levels 2 to {levels} code"
+        return f"codes the whole sound by itself; {others} it a second time, and the decoder gets the sum"
+    return "codes the whole sound; each further level codes what the levels before it have missed"
+
+
 def _teacher(teacher) -> str:
+    """Whose states level 1 learns."""
     if teacher is None:
-        return "nothing: level 1 is like the others"
-    return f"layer {teacher.layer} of {Path(teacher.path).name} ({teacher.backend})"
+        return "nothing: level 1 learns as the others do"
+    layer = "the mean of all layers" if teacher.layer == "mean" else f"layer {teacher.layer}"
+    name = Path(teacher.path).name
+    return f"{layer} of the " + (
+        f"CTC recogniser in folder '{name}'" if teacher.backend == "recognizer" else f"model {name}"
+    )
 
 
 def _published(codec: codec_table.Codec) -> str:
@@ -59,8 +75,9 @@ def _published(codec: codec_table.Codec) -> str:
         f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in codec_table.cells(each))}</tr>"
         for each in (codec, *published)
     )
-    sources = ", ".join(dict.fromkeys(each.source for each in published))
+    sources = "; ".join(dict.fromkeys(each.source for each in published))
     return (
-        f'<details class="file"><summary>Beside published codecs ({escape(sources)})</summary><div class="wide">'
+        '<details class="file"><summary>Beside published codecs</summary>'
+        f'<p>Rates from {escape(sources)}.</p><div class="wide">'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div></details>"
     )

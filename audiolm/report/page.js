@@ -19,6 +19,14 @@ for (const clip of document.querySelectorAll(".clip")) {
     }
     if (!sound.paused) requestAnimationFrame(follow);
   }
+  function more() {
+    frame.classList.toggle("more", scroll.scrollLeft + scroll.clientWidth < scroll.scrollWidth - 2);
+  }
+  if (scroll) {
+    scroll.addEventListener("scroll", more);
+    window.addEventListener("resize", more);
+    more();
+  }
   sound.addEventListener("play", () => {
     for (const other of document.querySelectorAll("audio")) if (other !== sound) other.pause();
     clip.classList.add("playing");

@@ -8,7 +8,7 @@ from string import Template
 from audiolm.data.datadir import DataDir
 from audiolm.errors import AudiolmError
 from audiolm.jobs.progress import duration
-from audiolm.report import card, codebooks, curves, listen, tables, text_lm, timeline
+from audiolm.report import card, codebooks, curves, listen, opening, speakers, tables, text_lm, timeline
 from audiolm.report.environment import environment, trainings
 from audiolm.score.results import collect
 from audiolm.text.tokenizer import Tokenizer
@@ -26,10 +26,11 @@ class Report:
         work: the recipe's work directory (holds data/ dump/ exp/).
         name: the set that is listened to, such as test.
         codec, tokenizer: their directories.
+        budget: the recipe's sizes and schedules by their name, such as demo; empty where it is not known.
     """
 
-    def __init__(self, work: Path, name: str, codec: Path, tokenizer: Path):
-        self.work, self.name, self.codec, self.tokenizer = work, name, codec, tokenizer
+    def __init__(self, work: Path, name: str, codec: Path, tokenizer: Path, budget: str = ""):
+        self.work, self.name, self.codec, self.tokenizer, self.budget = work, name, codec, tokenizer, budget
         self.missing: list[str] = []
         systems = {read_mapping(path).get("system") for path in (work / "exp").glob("*/config.yaml")}
         text = (work / "dump" / name / "text").is_dir()
@@ -43,14 +44,15 @@ class Report:
         Raises:
             AudiolmError: there is nothing to show at all.
         """
-        head = self.results_and_headlines()
+        head, trained = self.results_and_headlines(), trainings(self.work)
         sections = [
             ("results", "Results", "Open a row for how its value was computed.", head[1]),
             *(self.of_text() if self.text_only else self.of_sound()),
             (
                 "curves",
                 "Learning curves",
-                "Every training of this recipe, by step. Shaded: the reference it was compared with, if any.",
+                "Every training of this recipe, by step. Shaded: the reference it was compared with, if any. "
+                + self.who(),
                 self.learning_curves(),
             ),
             ("setting", "Settings", "What was run, and on what.", self.settings()),
@@ -66,9 +68,9 @@ class Report:
         missing = f"Not shown, because it is not there: {escape(', '.join(self.missing))}. " if self.missing else ""
         return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
             title=escape(title),
-            lead=self.lead(),
+            lead=opening.lead(trained, self.budget),
             nav=nav,
-            body=head[0] + body,
+            body=opening.banner(trained) + head[0] + body,
             footer=f"{missing}Made by audiolm report from {escape(str(self.work))}.",
             style=(HERE / "page.css").read_text(encoding="utf-8"),
             script=(HERE / "page.js").read_text(encoding="utf-8"),
@@ -79,9 +81,9 @@ class Report:
         return [
             *self.dialogues(),
             ("card", "The codec", card.LEAD, self.card()),
-            ("codec", "Through the codec", self.codec_lead, self.try_to(self.resynthesis, "dump/<set>/codes")),
+            ("codec", "Through the codec", self.codec_lead(), self.try_to(self.resynthesis, "dump/<set>/codes")),
             *([] if self.codec_only else self.generated()),
-            ("codebooks", "Codebooks", self.codebooks_lead, self.try_to(self.codebooks, "dump/<set>/codes")),
+            ("codebooks", "Codebooks", self.codebooks_lead(), self.try_to(self.codebooks, "dump/<set>/codes")),
         ]
 
     def of_text(self) -> list[tuple[str, str, str, str]]:
@@ -97,15 +99,22 @@ class Report:
                 self.missing.append(str(samples.relative_to(self.work)))
         return sections
 
-    dialogue_lead = (
-        "Both speakers of one conversation of the test set. Under the words, the text stream that the model learns: "
-        "one cell a frame, EPAD just before a word, PAD in between. Click to listen from there."
-    )
-    codec_lead = "Utterances of unseen speakers, and the same decoded from their codes."
-    codebooks_lead = (
-        "How often each entry of a level occurs, from the most to the least frequent, on a logarithmic scale. "
-        "The line is an even use of all entries."
-    )
+    def codec_lead(self) -> str:
+        """Whose sounds the codec is heard with."""
+        folder = self.work / "dump" / self.name / "audio"
+        if not folder.is_dir():
+            return ""
+        known = speakers.trained_on(self.codec, self.work)
+        whose = speakers.told(self.name, DataDir.read(folder), known)
+        return f"{escape(whose)}, and the same decoded from their codes."
+
+    def codebooks_lead(self) -> str:
+        """How to read the figures, and why they are not those of the learning curves."""
+        return codebooks.LEAD.format(name=escape(self.name)) + codebooks.beside_training(self.codec)
+
+    def who(self) -> str:
+        """Whose the streams of a dialogue LM are; empty where there is none."""
+        return tables.WHO if any((self.work / "exp").glob("**/scores/lm_loss_main*.json")) else ""
 
     def try_to(self, make: Callable[[], str], needs: str) -> str:
         """What ``make`` returns; where the files it needs are not there, nothing, and a note."""
@@ -113,13 +122,6 @@ class Report:
             return make()
         self.missing.append(needs.replace("<set>", self.name))
         return ""
-
-    def lead(self) -> str:
-        """What was trained and for how long, in a sentence."""
-        done = trainings(self.work)
-        total = duration(sum(training.seconds for training in done))
-        models = f"{len(done)} model{'s' if len(done) != 1 else ''}"
-        return f"{models} trained in {total}. {escape(environment()['machine'])}." if done else ""
 
     def results_and_headlines(self) -> tuple[str, str]:
         """Tiles and table, both empty where nothing has been scored."""
@@ -136,12 +138,19 @@ class Report:
         """The section of one dialogue, of recipes that have text streams."""
         if self.codec_only:
             return []
-        return [("dialogue", "One dialogue", self.dialogue_lead, self.try_to(self.dialogue, "dump/<set>/text"))]
+        self.shown_channels = 0
+        picture = self.try_to(self.dialogue, "dump/<set>/text")
+        one = self.shown_channels == 1
+        lead = timeline.LEAD.format(
+            what="One recording" if one else "Both speakers of one conversation", name=escape(self.name)
+        )
+        return [("dialogue", "One recording" if one else "One dialogue", lead, picture)]
 
     def dialogue(self) -> str:
         """The timeline of the set's first dialogue."""
         tokenizer = Tokenizer.load(self.tokenizer)
         file, channels = timeline.read_channels(self.work, self.name, tokenizer.checksum)
+        self.shown_channels = len(channels)
         return timeline.timeline(channels, tokenizer, file)
 
     def resynthesis(self) -> str:

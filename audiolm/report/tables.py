@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from html import escape
 
 from audiolm.score.record import Score
-from audiolm.score.results import Row, describe, is_better, number, published_beside
+from audiolm.score.results import LM_SECTION, Row, describe, is_better, number, published_beside
+from audiolm.score.vocabulary import remark
 
 # The figures that a reader looks for first; words are judged by the recogniser that taught no other part.
 HEADLINES = (
@@ -30,6 +31,12 @@ TEXT_HEADLINES = (  # of a recipe that makes a text LM alone
 )
 
 
+WHO = (
+    "main: the speaker whose words the model writes; user: the other speaker of the conversation. Each channel of a "
+    "recording is main once. Level 1 of either is the codec's first level."
+)
+
+
 def headlines(rows: list[Row], which: Sequence[tuple[str, str]] = HEADLINES) -> str:
     """Tiles: value, what it is, and what it is to be read against; ``which`` are beginnings of metrics and names."""
     tiles = []
@@ -39,11 +46,11 @@ def headlines(rows: list[Row], which: Sequence[tuple[str, str]] = HEADLINES) -> 
             continue
         score = row.score
         value, _, unit = number(score.value, score.unit).partition(" ")
-        against = "" if score.baseline is None else f"{number(score.baseline, score.unit)} {score.baseline_name}"
+        against = "" if score.baseline is None else f"{number(score.baseline, score.unit)}: {score.baseline_name}"
         tiles.append(
             f'<div class="tile"><div class="name">{escape(name)}</div>'
             f'<div class="value">{value}<small>{escape(unit)}</small></div>'
-            f'<div class="against">{escape(against)}</div></div>'
+            f'<div class="against">{escape("; ".join(filter(None, (against, remark(score)))))}</div></div>'
         )
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
@@ -54,7 +61,9 @@ def table(rows: list[Row]) -> str:
     for row in rows:
         if row.section != section:
             section = row.section
-            body.append(f'<tr class="section"><th colspan="5">{escape(section)}</th></tr>')
+            told = WHO if section == LM_SECTION and any("main" in row.score.metric for row in rows) else ""
+            told = f"<small>{escape(told)}</small>" if told else ""
+            body.append(f'<tr class="section"><th colspan="5">{escape(section)}{told}</th></tr>')
         body.append(_row(row))
     published = "".join(f"<li>{escape(describe(value))}</li>" for value in published_beside(rows))
     beside = f"<h3>Published, on other data and at other sizes</h3><ul>{published}</ul>" if published else ""
@@ -82,9 +91,24 @@ def _row(row: Row) -> str:
         f"<p>{escape(score.protocol)}</p>{_details(score)}</details></td>"
         f'<td data-name="value"{mark}><b>{number(score.value, score.unit)}</b>{interval}</td>'
         f'<td data-name="baseline">{baseline}</td>'
-        f"<td>{escape(score.data)} <small>{score.count} items</small></td>"
-        f"<td>{escape(score.backend)}</td></tr>"
+        f"<td>{escape(score.data)} <small>{counted(score.count, 'item')}</small></td>"
+        f"<td>{escape(score.backend)} {_remark(score)}</td></tr>"
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "item"), counted(2, "item")
+    ('1 item', '2 items')
+    """
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def _remark(score: Score) -> str:
+    """What the score's recogniser cannot know, in small letters."""
+    told = remark(score)
+    return f'<small class="remark">{escape(told)}</small>' if told else ""
 
 
 def _details(score: Score) -> str:

@@ -16,6 +16,10 @@ SCALE = 128  # units a second
 MOST_SECONDS = 40.0
 AXIS, WAVE, WORDS, FOUND, CELLS, GAP = 18, 46, 22, 5, 15, 14  # heights
 PAD_COUNT = 3  # spaces between rows of a channel
+LEAD = (
+    "{what} of the set '{name}'. Under the words, the text stream that the model learns: one cell a frame, EPAD just "
+    "before a word, PAD in between. Click to listen from there."
+)
 
 
 @dataclass(frozen=True)
@@ -98,15 +102,15 @@ def timeline(channels: list[Channel], tokenizer: Tokenizer, label: str) -> str:
         '<div class="legend"><span><i class="cell-word"></i>word piece</span><span><i class="cell-epad"></i>EPAD</span>'
         '<span><i class="cell-pad"></i>PAD</span>'
         + ('<span><i class="found-key"></i>turns as diarized</span>' if any(c.found for c in channels) else "")
-        + "</div>"
+        + '<span class="hint">the picture goes on to the right: scroll it</span></div>'
     )
     names = "".join(
         f'<div class="speaker s{index}" style="top:{AXIS + index * (rows + GAP) + 2}px">{escape(channel.name)}</div>'
         for index, channel in enumerate(channels)
     )
     return (
-        f'<div class="clip wide" data-seconds="{length / channels[0].fs:.3f}"><div class="frame">{names}'
-        f'<div class="scroll">{"".join(parts)}</div></div>{key}'
+        f'<div class="clip wide" data-seconds="{length / channels[0].fs:.3f}"><div class="frame more">{names}'
+        f'<div class="scroll" tabindex="0">{"".join(parts)}</div></div>{key}'
         f'<audio controls preload="metadata" src="{audio_uri(stereo, channels[0].fs)}"></audio></div>'
     )
 

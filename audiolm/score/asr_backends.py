@@ -15,7 +15,10 @@ from audiolm.data.audio import resample
 
 
 class AsrBackend(Protocol):
-    """Transcribes utterances. ``key`` ends the names of its scores, ``name`` and ``checksum`` say what it is."""
+    """Transcribes utterances. ``key`` ends the names of its scores, ``name`` and ``checksum`` say what it is.
+
+    A backend that can hear certain words only has them as ``words`` (:mod:`audiolm.score.vocabulary`).
+    """
 
     key: str
     name: str
@@ -45,7 +48,7 @@ class CtcBackend:
         self.recognizer = load_recognizer(exp_dir)
         self.words = None if words is None else list(words)
         self.key = "ctc_greedy" if words is None else "ctc"
-        how = "greedy" if words is None else f"any sequence of {len(words)} words"
+        how = "greedy" if words is None else f"any order of the {len(words)} words of training"
         self.name = f"the recipe's CTC recogniser ({Path(exp_dir).name}), {how}"
         self.checksum = checksum(exp_dir)
 

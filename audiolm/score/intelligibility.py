@@ -8,6 +8,7 @@ import numpy as np
 
 from audiolm.data.datadir import DataDir
 from audiolm.errors import AudiolmError
+from audiolm.score import vocabulary
 from audiolm.score.asr_backends import AsrBackend
 from audiolm.score.record import Score
 from audiolm.score.wer import word_error_rate
@@ -90,7 +91,7 @@ def score_utterances(
                 ci=rate.ci,
                 baseline=None if copy is None else of_original.percent,
                 baseline_name="" if copy is None else "the originals, same recogniser",
-                details=rate.details,
+                details={**rate.details, **vocabulary.details(backend, texts.values())},
             )
         )
     return scores
@@ -138,7 +139,7 @@ def score_speech(
                 ci=rate.ci,
                 baseline=base.percent,
                 baseline_name="original utterances, same recogniser",
-                details=rate.details,
+                details={**rate.details, **vocabulary.details(backend, references.values())},
             )
         )
     return scores

@@ -1,6 +1,7 @@
 """All scores of a recipe as one table: in order, with baselines, as text, Markdown or rows for the report."""
 
 import fnmatch
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,9 @@ from audiolm.data.files import atomic
 from audiolm.errors import AudiolmError
 from audiolm.score.published import PublishedValue, beside
 from audiolm.score.record import Score, read_all
+from audiolm.score.vocabulary import remark
 
+LM_SECTION = "Language model"
 # Section -> (metric or pattern, label) in the order of the table; "{}" stands for what a pattern's * matched.
 LAYOUT: dict[str, tuple[tuple[str, str], ...]] = {
     "Who speaks, what and when": (
@@ -49,7 +52,7 @@ LAYOUT: dict[str, tuple[tuple[str, str], ...]] = {
         ("wer_original*", "originals, word error rate{}"),
         ("wer_resynthesis*", "resynthesis, word error rate{}"),
     ),
-    "Language model": (
+    LM_SECTION: (
         ("lm_loss_text", "loss, text"),
         ("lm_loss_*", "loss, {}"),
         ("perplexity_codes", "perplexity of codes"),
@@ -137,12 +140,25 @@ def _mean(rows: list[Row]) -> Row:
     return replace(rows[0], score=score, runs=len(rows))
 
 
+def spelt(metric: str) -> str:
+    """A metric without abbreviations of streams.
+
+    >>> spelt("lm_loss_main2"), spelt("lm_loss_text")
+    ('lm_loss_main_level_2', 'lm_loss_text')
+    """
+    return re.sub(r"^(lm_loss_(?:main|user))(\d+)$", r"\1_level_\2", metric)
+
+
 def place(metric: str) -> tuple[tuple[int, int, str], str, str]:
     """(sort key, section, label) of a metric."""
     for section_number, (section, entries) in enumerate(LAYOUT.items()):
         for number, (pattern, label) in enumerate(entries):
             if fnmatch.fnmatchcase(metric, pattern):
-                return (section_number, number, metric), section, label.replace("{}", _rest(metric, pattern, label))
+                return (
+                    (section_number, number, metric),
+                    section,
+                    label.replace("{}", _rest(spelt(metric), pattern, label)),
+                )
     return (len(LAYOUT), 0, metric), OTHER, metric.replace("_", " ")
 
 
@@ -184,7 +200,8 @@ def cells(row: Row) -> tuple[str, str, str, str, str, str]:
     if score.unit in ("%", "ms", "dB") and score.ci is not None:
         interval = f"{score.ci[0]:.1f} to {score.ci[1]:.1f}"
     baseline = "" if score.baseline is None else f"{number(score.baseline, score.unit)} ({score.baseline_name})"
-    return row.label, number(score.value, score.unit), interval, baseline, f"{score.data}, {score.count}", score.backend
+    measured_by = "; ".join(filter(None, (score.backend, remark(score))))
+    return row.label, number(score.value, score.unit), interval, baseline, f"{score.data}, {score.count}", measured_by
 
 
 HEADINGS = ("", "value", "95 % interval", "baseline", "data, items", "measured by")

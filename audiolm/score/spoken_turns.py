@@ -7,6 +7,7 @@ from pathlib import Path
 from audiolm.annotate.vad import SileroVad, VoiceActivity
 from audiolm.data.datadir import DataDir
 from audiolm.errors import AudiolmError
+from audiolm.score import vocabulary
 from audiolm.score.continuations import transcribe
 from audiolm.score.intelligibility import Judge
 from audiolm.score.record import Score
@@ -69,7 +70,7 @@ def score(
                 ci=rate.ci,
                 baseline=word_error_rate(others, heard, rules).percent,
                 baseline_name="the other speaker's words",
-                details=rate.details,
+                details={**rate.details, **vocabulary.details(judge.backend, own.values())},
             )
         )
     return scores

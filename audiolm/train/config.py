@@ -67,7 +67,7 @@ class TrainerConfig:
         precision: bf16 (autocast), fp32, or auto: bf16 where the GPU, or the CPU (AVX512-BF16, AMX), computes in it.
         ema_decay: Decay of the exponential moving average of the weights, per step; 0: none. Early on it is
             min(ema_decay, (1 + step) / (10 + step)), so that initial weights are forgotten.
-        log_every: Steps between two lines of metrics.
+        log_every: Steps between two lines of metrics; a run of no more steps than this writes a line after each step.
         valid_every: Steps between two validations; 0: only after the last step.
         save_every: Steps between two checkpoints; 0: only after the last step.
         keep_last: Number of latest checkpoints to keep.

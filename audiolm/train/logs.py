@@ -1,9 +1,9 @@
 """What a run tells: metrics.jsonl, TensorBoard, train.log and a line of progress.
 
-``metrics.jsonl`` has one JSON object a line. Training lines, every ``log_every`` steps, hold ``step`` (steps finished),
-``seconds`` (of training so far), ``lr/<optimizer>`` of the last step, and ``loss/<optimizer>``,
-``grad_norm/<optimizer>`` and the system's metrics, each the mean over the steps since the last line. Validation lines
-hold ``step`` and ``valid/<metric>``. A value that is not finite is null.
+``metrics.jsonl`` has one JSON object a line. Training lines, every ``log_every`` steps (each step, where a run has no
+more), hold ``step`` (steps finished), ``seconds`` (of training so far), ``lr/<optimizer>`` of the last step, and
+``loss/<optimizer>``, ``grad_norm/<optimizer>`` and the system's metrics, each the mean over the steps since the last
+line. Validation lines hold ``step`` and ``valid/<metric>``. A value that is not finite is null.
 """
 
 import json

@@ -89,8 +89,10 @@ class Trainer:
         self.ema = EMA(self.system, self.config.ema_decay) if self.config.ema_decay else None
         self.parameters = [p for p in self.system.parameters() if p.requires_grad]
         self.meter = Meter(self._mean, fabric.device)
+        # So few steps are a curve only where each has its line.
+        self.log_every = self.config.log_every if self.config.max_steps > self.config.log_every else 1
         # Reading values is free on one CPU, and tells of a broken loss at once; elsewhere it would make all wait.
-        self.flush_every = 1 if fabric.device.type == "cpu" and fabric.world_size == 1 else self.config.log_every
+        self.flush_every = 1 if fabric.device.type == "cpu" and fabric.world_size == 1 else self.log_every
         self.best: list[tuple[float, int]] = []  # (metric, step), best first
         self.step = 0
         self.seconds = 0.0
@@ -172,9 +174,9 @@ class Trainer:
         step, config = self.step, self.config
         last = step == config.max_steps
         save = last or due(step, config.save_every)
-        if step % self.flush_every == 0 or due(step, config.log_every) or save:
+        if step % self.flush_every == 0 or due(step, self.log_every) or save:
             self._flush()
-        if due(step, config.log_every) or last:
+        if due(step, self.log_every) or last:
             self._log()
         if last or due(step, config.valid_every):
             save |= self._validate()

@@ -2,6 +2,8 @@ import json
 import re
 import xml.etree.ElementTree as ElementTree
 
+import pytest
+
 from audiolm.report.curves import chart, panels
 from audiolm.train.logs import read_metrics
 from audiolm.train.reference import Band
@@ -53,3 +55,29 @@ def test_of_many_levels_some_are_shown_in_order():
     shown = re.findall(r"level (\d+)", figure)
     assert shown == sorted(shown, key=int) and len(shown) == 9 and shown[0] == "1" and shown[-1] == "32"
     assert "9 of 32 shown" in figure
+
+
+def labels(figure: str) -> list[str]:
+    """Texts of the value axis, from below."""
+    return re.findall(r'text-anchor="end">([^<]+)</text>', figure)[:-1]  # the last is the last step
+
+
+@pytest.mark.parametrize(
+    "values", [(100.2, 99.8, 100.0), (485.01, 485.0), (0.0, 0.0), (0.001234, 0.001236), (250_100, 250_000), (7.0,)]
+)
+def test_ticks_of_what_hardly_changes_are_told_apart(values):
+    ticks = labels(chart("x", {"training": list(enumerate(values, 1))}))
+    assert 2 <= len(set(ticks)) == len(ticks)
+    assert all(len(tick) <= 8 for tick in ticks)
+    assert not any(tick.startswith("-") for tick in ticks), "none of the values is below zero"
+
+
+def test_what_may_be_negative_keeps_its_axis():
+    assert labels(chart("x", {"training": [(1, -1.0), (2, 1.0)]})) == ["-1", "0", "1"]
+
+
+def test_few_points_are_dots_and_steps_are_whole():
+    figure = chart("x", {"training": [(step, 1.0 / step) for step in (1, 2, 3)]})
+    assert figure.count("<circle") == 3
+    assert re.findall(r'<text class="tick" x="[\d.]+" y="194"[^>]*>([^<]+)<', figure) == ["0", "1", "3"]
+    assert "<circle" not in chart("x", {"training": [(step, 1.0 / step) for step in range(1, 40)]})

@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,9 +15,16 @@ from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Segment, Turn, Word, write_rttm
 from audiolm.data.tokens import Meta, TokenWriter
+from audiolm.report import codebooks
+from audiolm.report.card import card
+from audiolm.report.environment import Training
+from audiolm.report.opening import LEARNS_NOTHING, banner, lead
 from audiolm.report.page import Report
+from audiolm.report.speakers import told
+from audiolm.report.tables import WHO, table
 from audiolm.report.timeline import read_channels, timeline
 from audiolm.score.record import Score
+from audiolm.score.results import Row, place
 from audiolm.text.tokenizer import EPAD, PAD, Tokenizer, train_tokenizer
 from audiolm.train.checkpoint import checksum
 from tests.codec.tiny_codecs import write_experiment
@@ -169,3 +177,54 @@ def test_a_codec_without_scores_says_so(codec_work):
     assert (
         Report(codec_work, "test", codec_work / "exp" / "codec", codec_work / "none").page("x").count("exp/**/scores")
     )
+
+
+def test_a_run_that_learns_nothing_says_so_and_a_longer_one_does_not(work, tmp_path):
+    page = Report(work, "test", work / "exp/codec", work / "exp/tokenizer", "smoke").page("x")
+    assert "Budget smoke: 1 model trained in 9.0 s. Training steps: lm_1 20." in page
+    assert page.index("Nothing has been learned in this run") < page.index('id="results"')
+    done = [Training("lm", 20, 9.0, 0), Training("codec", LEARNS_NOTHING + 1, 9.0, 0)]
+    assert banner(done[:1]) and not banner(done) and not banner([])
+    assert "Budget" not in lead(done, "")
+
+
+def test_one_item_and_whose_streams_a_loss_is_of():
+    fields = {"unit": "nats", "protocol": "", "backend": "lm", "checksum": "", "data": "test"}
+    scores = [Score("lm_loss_text", 1.0, count=1, **fields), Score("lm_loss_main1", 2.0, count=2, **fields)]
+    rows = [Row(*place(score.metric)[1:], "lm", score) for score in scores]
+    page = unescape(table(rows))
+    assert "1 item<" in page and "2 items<" in page and "loss, main level 1" in page and WHO in page
+    assert WHO not in table(rows[:1])
+
+
+def test_the_page_says_who_speaks_through_the_codec(codec_work, tmp_path):
+    data = DataDir(utt2spk={"a1": "ann", "b1": "bob"})
+    assert told("test", data, {"cid"}).startswith("Utterances of speakers that the codec was not trained on")
+    assert told("test", data, {"bob", "cid"}).endswith("trained on 1 of its 2 speakers")
+    assert told("test", data, {"ann", "bob"}).startswith("Utterances of the 2 speakers that the codec was trained on")
+    assert told("test", data, None) == "Utterances of the set 'test'"
+    assert told("test", DataDir(utt2spk={"rain": "rain"}), {"ann"}) == "Recordings of the set 'test'"
+    # From the tables: the codec's config names its training set, from the recipe's folder.
+    config = codec_work / "exp" / "codec" / "config.yaml"
+    config.write_text(re.sub(r"train_dir: .*", "train_dir: [elsewhere/dump/train/audio]", config.read_text()))
+    lead_now = Report(codec_work, "test", config.parent, tmp_path).codec_lead()
+    assert unescape(lead_now).startswith("Utterances of the set 'test', and")
+    train = codec_work / "dump" / "train" / "audio"
+    train.mkdir(parents=True)
+    (train / "utt2spk").write_text("sue-1 sue\ntom-1 tom\n")
+    assert Report(codec_work, "test", config.parent, tmp_path).codec_lead().startswith("Utterances of the speaker that")
+
+
+def test_the_card_is_in_plain_words(codec_work):
+    page = card(codec_work / "exp" / "codec")
+    assert "3, each with a codebook of 16 entries" in page
+    assert "codes the whole sound by itself; levels 2 to 3 code it a second time" in page
+    assert "nothing: level 1 learns as the others do" in page
+    lead = codebooks.beside_training(codec_work / "exp" / "codec")
+    assert "about the last 100 steps" in lead and not codebooks.beside_training(codec_work)
+
+
+def test_the_timeline_shows_that_it_scrolls(work):
+    _, channels = read_channels(work, "test")
+    html = timeline(channels, Tokenizer.load(work / "exp" / "tokenizer"), "d")
+    assert 'class="frame more"' in html and "scroll it" in html  # the script takes them away where all is seen

@@ -44,7 +44,7 @@ def test_the_table_puts_ours_before_the_published(tmp_path, capsys):
     assert main(["codecs", str(tmp_path / "tiny")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split()[:8] == ["tiny", "8000", "12.5", "3", "16", "37.5", "0.15", "0.0"]
-    assert lines[3] == "As published (Ji et al. 2024, arXiv:2408.16532, not compared with it)"
+    assert lines[3] == "As published (Ji et al. 2024, arXiv:2408.16532, as a digest of its table gives them)"
     assert as_text([], published_codecs()).count("inconsistent") == 2
 
 

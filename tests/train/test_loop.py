@@ -63,6 +63,8 @@ def test_training_lines_are_means_since_the_last(tmp_path):
     five = [line["loss/main"] for line in lines(tmp_path / "five") if "loss/main" in line]
     assert len(each) == 20
     assert five == pytest.approx([sum(each[i : i + 5]) / 5 for i in range(0, 20, 5)])
+    train_toy(tmp_path / "short", trainer__log_every=20)  # one line would be no curve
+    assert [line["loss/main"] for line in lines(tmp_path / "short") if "loss/main" in line] == pytest.approx(each)
 
 
 def test_a_finished_run_returns_at_once_and_more_steps_go_on(tmp_path, capsys):

@@ -82,5 +82,5 @@ stage codes "Codec tokens" --after "audio codec" --out "dump/*/codes" -- \
 stage score "Scores beside baselines" --after "audio recognizer codec codes" --out "exp/*/scores" -- \
   scores --metrics "${metrics[@]}" ${judge:+--recognizer "$judge"} --codec "$codec_dir" "${score_args[@]}"
 stage report "The page" --after score --out report.html -- \
-  once report --dir "$dir" --set "${test_sets%% *}" --codec "$codec_dir" --title "A neural codec"
+  once report --dir "$dir" --budget "$budget" --set "${test_sets%% *}" --codec "$codec_dir" --title "A neural codec"
 run_stages audiolm results --dir "$dir"

@@ -170,7 +170,7 @@ stage score "Scores beside baselines" --out "exp/*/scores" \
   scores "${judges[@]}" --codec "$codec_dir" --lm "$lm_dir" --diarizer "$diarizer" \
   --aligner "$aligner" --measures mel_distance si_sdr stoi pesq "${score_args[@]}"
 stage report "The page" --after score --out report.html -- \
-  once report --dir "$dir" --set "${test_sets%% *}" --codec "$codec_dir" --tokenizer "$tokenizer_dir"
+  once report --dir "$dir" --budget "$budget" --set "${test_sets%% *}" --codec "$codec_dir" --tokenizer "$tokenizer_dir"
 stage export "Layouts that other tools load" --after "tokenizer codec lm" --out "exp/$lm/export" -- \
   once export --lm "$lm_dir" --codec "$codec_dir" --tokenizer "$tokenizer_dir" --out "$lm_dir/export" "${export_args[@]}"
 run_stages audiolm results --dir "$dir"

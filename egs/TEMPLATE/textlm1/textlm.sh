@@ -55,7 +55,7 @@ stage textlm "Train the text LM" --after tokens --out exp/textlm/model.safetenso
 stage score "Scores beside baselines, and continuations" --after "tokens textlm" --out "exp/*/scores" -- \
   scores --metrics textlm --textlm "$textlm_dir" "${score_args[@]}"
 stage report "The page" --after score --out report.html -- \
-  once report --dir "$dir" --set "${test_sets%% *}" --title "A text language model"
+  once report --dir "$dir" --budget "$budget" --set "${test_sets%% *}" --title "A text language model"
 stage export "A layout that other tools load" --after textlm --out exp/textlm/export -- \
   once export --textlm "$textlm_dir" --to "$export_layout" --out "$textlm_dir/export"
 run_stages audiolm results --dir "$dir"
