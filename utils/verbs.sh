@@ -15,6 +15,13 @@ corpus() { # SCRIPT [OPTION…]
   "$@" --dir "$dir" --nj "$nj"
 }
 
+# Whether a codec's teacher is a speech encoder of transformers, by its folder or hub id: its options go to teacher_args.
+named_teacher() { # NAME
+  [[ $1 == */* || -d $1 ]] || return 1
+  # shellcheck disable=SC2034 # the recipe's
+  teacher_args=(--teacher.backend transformers --teacher.path "$1" --teacher.layer mean)
+}
+
 # One array verb over the sets, then its parts joined and counted.
 each_set() { # [--sets "NAME …"] [--gpu] [--kind KIND] VERB [OPTION…]; KIND: what it makes, where that is not its name
   local over=$sets jobs=$nj gpu=() kind=

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from audiolm.codec.losses import Distillation, pool_teacher
+from audiolm.encoders.load import load_encoder
+from audiolm.encoders.protocol import Layer
 from audiolm.errors import AudiolmError
 
 
@@ -18,22 +20,30 @@ class TeacherConfig:
     fixed weights of the other losses).
 
     Attributes:
-        path: experiment directory of a recogniser; of transformers, folder or hub id of a WavLM, HuBERT or wav2vec 2.0.
-        layer: which of its layers, from 1; with transformers also mean, of all of them.
+        path: experiment directory of a recogniser; of transformers, folder or hub id of a WavLM, HuBERT, wav2vec 2.0,
+            w2v-BERT 2.0 or Whisper, whose encoder teaches.
+        layer: which of its layers, from 1 (transformers: from 0); mean: of all of them.
         weight: of the distillation loss.
         backend: what path names.
         loss: cosine distance of each frame, or of each dimension over time, see `distillation_loss`.
     """
 
     path: str
-    layer: int | Literal["mean"]
+    layer: Layer
     weight: float = 1.0
     backend: Literal["recognizer", "transformers"] = "recognizer"
     loss: Distillation = "cosine"
 
-    def __post_init__(self):
-        if self.backend == "recognizer" and self.layer == "mean":
-            raise AudiolmError("layer mean is for backend transformers; name a layer of the recogniser, from 1")
+    def check(self, frame_rate: float) -> None:
+        """Refuse what can be seen before anything is trained: a recogniser is often still to come, and passes.
+
+        Raises:
+            AudiolmError: its weights are not there, it has no such layer, or its frame rate does not suit the codec.
+        """
+        if self.backend == "transformers":
+            from audiolm.encoders.load import describe
+
+            _ratio(self.path, describe(self.path, self.layer).frame_rate, frame_rate)
 
 
 class Teacher:
@@ -47,24 +57,9 @@ class Teacher:
     """
 
     def __init__(self, config: TeacherConfig, sample_rate: int, frame_rate: float):
-        if config.backend == "recognizer":
-            from audiolm.recognizer.load import load_recognizer
-
-            self.model = load_recognizer(config.path)
-            self.dim = self.model.config.dim
-            self.layer = config.layer
-        else:
-            from audiolm.encoders.speech import load_encoder
-
-            self.model = load_encoder(config.path, config.layer)
-            self.dim = self.model.dim
-            self.layer = None  # the encoder has but one
-        self.ratio = round(self.model.frame_rate / frame_rate)
-        if self.ratio * frame_rate != self.model.frame_rate:
-            raise AudiolmError(
-                f"teacher {config.path} gives {self.model.frame_rate:g} frames a second, the codec needs a multiple of "
-                f"its frame_rate {frame_rate:g}; choose another teacher or frame_rate"
-            )
+        self.model = load_encoder(config.backend, config.path, config.layer)
+        self.dim = self.model.dim
+        self.ratio = _ratio(config.path, self.model.frame_rate, frame_rate)
         from torchaudio.transforms import Resample
 
         self.resample = Resample(sample_rate, self.model.sample_rate)  # keeps its kernel; nothing at equal rates
@@ -74,9 +69,15 @@ class Teacher:
         """Samples [B, 1, T], whole frames of the codec -> [B, F, dim], float32."""
         with torch.autocast(wav.device.type, enabled=False):
             wav = self.resample.to(wav.device)(wav.squeeze(1).float())
-        model = self.model.to(wav.device)
-        if self.layer is None:
-            hidden = model(wav)
-        else:
-            hidden = model.hidden(wav, torch.full((len(wav),), wav.shape[-1], device=wav.device), self.layer)
-        return pool_teacher(hidden, self.ratio)
+        return pool_teacher(self.model.to(wav.device)(wav).states, self.ratio)
+
+
+def _ratio(name: str, teacher_rate: float, frame_rate: float) -> int:
+    """The teacher's frames in one of the codec's."""
+    ratio = round(teacher_rate / frame_rate)
+    if ratio * frame_rate != teacher_rate:
+        raise AudiolmError(
+            f"teacher {name} gives {teacher_rate:g} frames a second, the codec needs a multiple of its frame_rate "
+            f"{frame_rate:g}; choose another teacher or frame_rate"
+        )
+    return ratio

@@ -137,6 +137,8 @@ def _check_training(options: list[str], facts: Facts) -> None:
             f"({key}): expected one rate; run with --fs {found}, or change {key} ("
             + ("--recognizer.model.sample_rate)" if run.system == "recognizer" else CODEC_KEYS)
         )
+    if run.system == "codec" and getattr(run.config, "teacher", None) is not None:
+        run.config.teacher.check(run.config.frame_rate)
     rate = getattr(run.config, "frame_rate", None) if run.system == "codec" else None
     if facts.frame_rate and rate is not None and float(facts.frame_rate) != rate:
         raise AudiolmError(

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiolm.encoders.logmel import LogMel
+from audiolm.encoders.protocol import Layer, before, in_windows
 from audiolm.errors import AudiolmError
 from audiolm.recognizer.decode import greedy
 
@@ -102,14 +103,16 @@ class Recognizer(nn.Module):
 
         return self._in_windows(wav, lengths, posteriors), self.num_frames(lengths)
 
-    def hidden(self, wav: Tensor, lengths: Tensor, layer: int) -> Tensor:
-        """Return the output [B, F, dim] of encoder block ``layer`` (1 … layers), zero beyond ``lengths``."""
-        if not 1 <= layer <= self.config.layers:
+    def hidden(self, wav: Tensor, lengths: Tensor, layer: Layer) -> Tensor:
+        """Return the output [B, F, dim] of block ``layer`` (1 … layers; mean: of all), zero beyond ``lengths``."""
+        if layer != "mean" and not 1 <= layer <= self.config.layers:
             raise AudiolmError(
                 f"layer {layer} of a recogniser, expected 1 to {self.config.layers}, its number of layers"
             )
 
         def features(part: Tensor, part_lengths: Tensor) -> Tensor:
+            if layer == "mean":
+                return torch.stack(self.encode(part, part_lengths, self.config.layers)[0]).float().mean(0)
             return self.encode(part, part_lengths, layer)[0][-1].float()
 
         return self._in_windows(wav, lengths, features)
@@ -150,11 +153,11 @@ class Recognizer(nn.Module):
         """One window through ``layers`` blocks: the output of each [B, F, dim], zero beyond ``lengths``; frames [B]."""
         frames = self.num_frames(lengths)
         mel = self.normalize(self.logmel(wav).transpose(1, 2)).transpose(1, 2)  # [B, F100, n_mels]
-        mel = mel * _before(self.logmel.num_frames(lengths), mel.shape[1])[..., None]
+        mel = mel * before(self.logmel.num_frames(lengths), mel.shape[1])[..., None]
         mel = F.pad(mel, (0, 0, 0, -mel.shape[1] % STACK))
         if mel_mask is not None:
             mel = mel * mel_mask
-        valid = _before(frames, mel.shape[1] // STACK)  # [B, F]
+        valid = before(frames, mel.shape[1] // STACK)  # [B, F]
         x = self.project(self.subsample(mel.transpose(1, 2)).transpose(1, 2))
         # ESPnet keeps one table of positions and casts it to the type of x, so bf16 here would round it for good.
         state = self.encoder.embed(x.float())
@@ -168,24 +171,9 @@ class Recognizer(nn.Module):
         return states, frames
 
     def _in_windows(self, wav: Tensor, lengths: Tensor, function) -> Tensor:
-        """Join ``function(part, part_lengths) -> [B, F', D]`` of overlapping windows to [B, F, D]."""
-        size = round(self.config.window * self.frame_rate)  # in frames, as all below
-        margin = round(self.config.context * self.frame_rate)
-        total = int(self.num_frames(torch.tensor(wav.shape[1])))
-        if total <= size:
-            return function(wav, lengths)
-        step = size - 2 * margin
-        starts = range(0, total - 2 * margin, step)
-        wav = F.pad(wav, (0, (starts[-1] + size) * self.frame_size - wav.shape[1]))
-        parts = []
-        for start in starts:
-            samples = start * self.frame_size
-            part = wav[:, samples : samples + size * self.frame_size]
-            out = function(part, (lengths - samples).clamp(0, part.shape[1]))
-            first = 0 if start == 0 else margin
-            last = size if start == starts[-1] else size - margin
-            parts.append(out[:, first:last])
-        return torch.cat(parts, 1)[:, :total]
+        """Join ``function(part, part_lengths) -> [B', F', D]`` of overlapping windows to [B, F, D]."""
+        size, margin = (round(seconds * self.frame_rate) for seconds in (self.config.window, self.config.context))
+        return in_windows(wav, lengths, function, self.frame_size, size, margin)
 
 
 class MaskedConv1d(nn.Conv1d):
@@ -195,11 +183,6 @@ class MaskedConv1d(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x * self.valid)
-
-
-def _before(lengths: Tensor, size: int) -> Tensor:
-    """bool [B, size], true before each of ``lengths`` [B]."""
-    return torch.arange(size, device=lengths.device) < lengths[:, None]
 
 
 def _conformer(config: RecognizerModelConfig) -> nn.Module:

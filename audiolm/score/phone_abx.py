@@ -12,7 +12,9 @@ from audiolm.codec.model import Codec
 from audiolm.codec.teacher import Teacher
 from audiolm.data.datadir import DataDir
 from audiolm.data.tokens import TokenReader
-from audiolm.encoders.logmel import LogMel
+from audiolm.encoders.load import load_encoder
+from audiolm.encoders.protocol import Encoder
+from audiolm.encoders.spectral import MELS
 from audiolm.errors import AudiolmError
 from audiolm.score.abx import MAX_SIZE_GROUP, MAX_X_ACROSS, Abx, abx, frames_of
 from audiolm.score.items import Item, NoTriples
@@ -20,7 +22,6 @@ from audiolm.score.record import Score
 from audiolm.train import config
 from audiolm.train.checkpoint import checksum
 
-MELS = 80
 PROTOCOL = (
     f"triphone ABX, {{speaker}} speaker, of {{what}}: angular distance, DTW averaged along its path, at most "
     f"{MAX_SIZE_GROUP} items of a speaker's triphone{{across}}, errors averaged by context, speaker and pair of phones "
@@ -62,8 +63,8 @@ def score(codec_dir: Path, dump: Path, items: Sequence[Item], source: str, data:
     ]
     levels = codec.n_q
     latents = {1: latents_of(codec, read, 1), levels: latents_of(codec, read, levels)}
-    mel = _log_mel(wavs, codec.sample_rate)
-    pooled = Features(codec.frame_rate, lambda file: _pooled(mel.of(file), 100 / codec.frame_rate))
+    mel = features_of(load_encoder("logmel", sample_rate=codec.sample_rate), wavs)
+    pooled = Features(codec.frame_rate, lambda file: _pooled(mel.of(file), mel.rate / codec.frame_rate))
     rows = [
         ("abx_within", f"the quantized latents of level 1, {codec.frame_rate:g} Hz", latents[1], "within"),
         ("abx_across", f"the quantized latents of level 1, {codec.frame_rate:g} Hz", latents[1], "across"),
@@ -149,9 +150,14 @@ def latents_of(codec: Codec, codes: Mapping[str, np.ndarray], levels: int) -> Fe
     return Features(codec.frame_rate, of)
 
 
-def _log_mel(wavs: dict[str, np.ndarray], fs: int) -> Features:
-    mel = LogMel(fs, MELS)
-    return Features(100.0, lambda file: mel(torch.from_numpy(wavs[file])[None])[0].numpy())
+def features_of(encoder: Encoder, wavs: Mapping[str, np.ndarray]) -> Features:
+    """Frames of any encoder, of waveforms at its rate."""
+
+    @torch.inference_mode()
+    def of(file: str) -> np.ndarray:
+        return encoder(torch.from_numpy(wavs[file])[None]).states[0].numpy()
+
+    return Features(encoder.frame_rate, of)
 
 
 def _pooled(frames: np.ndarray, ratio: float) -> np.ndarray:

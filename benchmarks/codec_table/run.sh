@@ -4,6 +4,8 @@
 #   benchmarks/codec_table/data.sh --corpora "$(echo ../shared/data/{librispeech_*_*,ljspeech,fsdd})" --dir work/codec_table
 #   benchmarks/codec_table/run.sh --dir work/codec_table
 #
+# Whisper's encoder teaches in one more row: --codecs "mimi whisper no_distillation" --whisper /weights/whisper-tiny.en
+#
 # Every codec is conf/mimi.yaml, with changes from conf/ or from the published ablations. Each is a folder of its own,
 # DIR/<name>; what is there is not made again, so an interrupted run goes on.
 set -euo pipefail
@@ -16,6 +18,7 @@ parallel=1             # codecs trained at a time
 init=                  # a codec of the table that the trainings start from; empty: from random weights
 steps=3000             # of every training
 seed=0                 # of every training
+whisper=openai/whisper-tiny.en # the teacher of codecs with "whisper" in their names: folder or hub id of transformers
 stage=train            # train, score or table: begin there
 stop_stage=table       # end there
 # End configuration.
@@ -48,7 +51,9 @@ train() { # NAME
     for kind in audio phones; do ln -sfn "$(realpath "$dir/dump/$set/$kind")" "$work/dump/$set/$kind"; done
   done
   ln -sfn "$(realpath "$dir/data")" "$work/data"
-  if [[ $1 != *no_distillation* && ! $1 =~ ^(encodec|soundstream|dac)$ ]]; then
+  if [[ $1 == *whisper* ]]; then
+    teacher=(--teacher.path "$whisper")
+  elif [[ $1 != *no_distillation* && ! $1 =~ ^(encodec|soundstream|dac)$ ]]; then
     teacher=(--teacher.path "$dir/exp/recognizer")
   fi
   # shellcheck disable=SC2086 # the configs are words
@@ -76,7 +81,7 @@ if runs train; then
       --train_data "$dir/dump/train/audio" --valid_data "$dir/dump/dev/audio"
   fi
   export -f train changes
-  export dir here models init steps seed
+  export dir here models init steps seed whisper
   # shellcheck disable=SC2086 # names are words
   printf '%s\n' $codecs | xargs -P "$parallel" -I{} bash -euo pipefail -c 'train {}'
 fi

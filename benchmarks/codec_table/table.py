@@ -13,6 +13,7 @@ from pathlib import Path
 ROWS = {
     "kbit/s": ("bitrate", 2),
     "ABX of level 1, within speakers, %": ("abx_within", 1),
+    "ABX of level 1, across speakers, %": ("abx_across", 1),
     "ABX of all levels, within speakers, %": ("abx_all_levels", 1),
     "ViSQOL, speech": ("codec_visqol_speech", 2),
     "DNSMOS, overall": ("codec_dnsmos", 2),

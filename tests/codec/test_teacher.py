@@ -33,11 +33,11 @@ def test_states_are_pooled_encoder_states_of_resampled_sound(hubert):
     from torchaudio.functional import resample
 
     from audiolm.codec.losses import pool_teacher
-    from audiolm.encoders.speech import load_encoder
+    from audiolm.encoders.load import load_encoder
 
     wav = torch.randn(2, 1, 24000 * 2)
     with torch.no_grad():
-        states = load_encoder(hubert, 2)(resample(wav[:, 0], 24000, 16000))
+        states = load_encoder("transformers", hubert, 2)(resample(wav[:, 0], 24000, 16000)).states
     pooled = pool_teacher(states, 4)
     assert torch.allclose(pooled[:, 3], states[:, 10:18].mean(1), atol=1e-6)  # kernel 8, stride 4, both ways
     ours = Teacher(TeacherConfig(hubert, 2, backend="transformers"), 24000, 12.5)(wav)
@@ -51,13 +51,15 @@ def test_a_recogniser_of_another_sample_rate_hears_resampled_sound(tmp_path):
     write_model(tmp_path, Recognizer(RecognizerModelConfig(**shape)).state_dict())
     teacher = Teacher(TeacherConfig(str(tmp_path), 2), 24000, 12.5)
     assert teacher(torch.randn(1, 1, 1920 * 13)).shape == (1, 13, 16)
-    with pytest.raises(AudiolmError, match="layer mean is for backend transformers"):
-        TeacherConfig(str(tmp_path), "mean")
+    with pytest.raises(AudiolmError, match="layer 3 of .*, expected 1 to 2, or mean"):
+        Teacher(TeacherConfig(str(tmp_path), 3), 24000, 12.5)
 
 
 def test_frame_rates_must_divide(hubert):
     with pytest.raises(AudiolmError, match="gives 50 frames a second, the codec needs a multiple of its frame_rate 75"):
         Teacher(TeacherConfig(hubert, 1, backend="transformers"), 24000, 75.0)
+    with pytest.raises(AudiolmError, match="gives 50 frames a second"):
+        TeacherConfig(hubert, 1, backend="transformers").check(75.0)  # before any weights are read
 
 
 @pytest.mark.parametrize("loss", ["cosine", "feature_axis"])

@@ -5,6 +5,7 @@ import io
 import pytest
 
 from audiolm.commands.main import main
+from tests.encoders.tiny_encoders import whisper
 
 CONF = "egs/mini/dialogue1/conf"
 TRAIN = ["train", "--exp", "x", "--config"]
@@ -52,6 +53,18 @@ def check(monkeypatch, capsys, tmp_path, request):
 )
 def test_a_mistake_is_told_with_its_stage(check, words, says):
     assert says in (said := check(*words)) and said.startswith("error: stage it: ")
+
+
+def test_a_teacher_is_looked_at_before_a_recogniser_is_trained(check, tmp_path, capsys):
+    pytest.importorskip("transformers")
+    folder = str(whisper(tmp_path / "whisper"))
+    capsys.readouterr()
+    teacher = [*CODEC, "--teacher.backend", "transformers", "--teacher.path", folder, "--teacher.layer"]
+    assert not check(*teacher, "mean")
+    assert "layer 3 of" in (said := check(*teacher, "3")) and "expected 0 to 2, or mean" in said
+    assert "no speech encoder './none': expected an existing folder" in check(*teacher, "2", "--teacher.path", "./none")
+    (tmp_path / "whisper/model.safetensors").unlink()
+    assert "holds no *.safetensors or *.bin, expected the folder of a speech encoder" in check(*teacher, "2")
 
 
 def test_what_is_right_is_remembered_until_it_changes(check, tmp_path, monkeypatch):

@@ -9,8 +9,12 @@ pytest.importorskip("transformers")
 
 from tiny_encoders import speech_encoder  # noqa: E402
 
-from audiolm.encoders.speech import load_encoder  # noqa: E402
+from audiolm.encoders.load import load_encoder as load  # noqa: E402
 from audiolm.errors import AudiolmError  # noqa: E402
+
+
+def load_encoder(folder: str, layer):
+    return load("transformers", folder, layer)
 
 
 @pytest.mark.parametrize(("kind", "large"), [("hubert", False), ("wavlm", True), ("wavlm", False), ("wav2vec2", True)])
@@ -27,12 +31,12 @@ def test_states_are_those_of_transformers_on_samples_between_zeros(tmp_path, kin
         every = [*theirs.hidden_states[:-1], theirs.last_hidden_state]
         for layer in (0, 1, 3):
             encoder = load_encoder(str(folder), layer)
-            states = encoder(wav)
+            states = encoder(wav).states
             assert (encoder.sample_rate, encoder.frame_rate, encoder.dim) == (16000, 50.0, 16)
             assert states.shape == (2, 50, 16) and len(encoder.model.encoder.layers) == layer
             assert torch.allclose(states, every[layer], atol=1e-5)
         mean = torch.stack(every).mean(0)
-        assert torch.allclose(load_encoder(str(folder), "mean")(wav), mean, atol=1e-5)
+        assert torch.allclose(load_encoder(str(folder), "mean")(wav).states, mean, atol=1e-5)
 
 
 def test_frames_are_centred_on_their_samples(tmp_path):
@@ -53,7 +57,7 @@ def test_frames_are_centred_on_their_samples(tmp_path):
 
 def test_a_part_of_a_hop_is_a_frame(tmp_path):
     encoder = load_encoder(str(speech_encoder(tmp_path / "hubert")), 1)
-    assert encoder(torch.randn(1, 3201)).shape == (1, 11, 16)
+    assert encoder(torch.randn(1, 3201)).states.shape == (1, 11, 16)
 
 
 def test_mistakes_are_told(tmp_path):
@@ -80,5 +84,5 @@ def test_other_models_and_damaged_weights_are_told(tmp_path):
     with pytest.raises(AudiolmError, match="cannot load speech encoder .* header too small"):
         load_encoder(str(folder), 1)
     (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(AudiolmError, match="holds a bert, expected one of: hubert, wav2vec2, wavlm"):
+    with pytest.raises(AudiolmError, match="holds a bert, expected one of: hubert, w2v-bert, wav2vec2, wavlm, whisper"):
         load_encoder(str(folder), 1)

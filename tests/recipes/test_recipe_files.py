@@ -66,6 +66,7 @@ def test_a_codec_without_a_teacher_needs_no_recogniser(tmp_path):
     for teacher in ("none", "config"):
         assert f"not needed: --teacher is {teacher}" in call(*run, teacher)[1]
     assert "not needed: --recognizer names a trained one\n" in call(*run, "none", "--recognizer", "a")[1]
+    assert "not needed: --teacher is openai/whisper-tiny\n" in call(*run, "openai/whisper-tiny")[1]
     assert "'hubert' is none of: recognizer, config, none" in call(*run, "hubert")[1]
 
 

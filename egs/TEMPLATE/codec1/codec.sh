@@ -14,7 +14,7 @@ max_rejected=1%         # a stage stops when it rejects more of its input
 data_options=           # which of these options local/data.sh takes
 fs=24000                # sample rate of models and of audio made for them (Hz)
 dedup=false             # leave out copies among the recordings of all sets, found by fingerprints
-teacher=recognizer      # of level 1: recognizer (trained on the corpus' transcripts), config (codec_config names it), none
+teacher=recognizer      # of level 1: recognizer (trained on the corpus' transcripts), a WavLM, HuBERT, Whisper … (folder, hub id), config (codec_config names it), none
 recognizer=             # a trained recogniser: none is trained then
 phones=pocketsphinx     # whose phones ABX is of: pocketsphinx (aligns English transcripts), a .item file, none
 codec=                  # a trained codec, or a released one (kyutai/mimi): only tokens, scores and report are made
@@ -43,7 +43,11 @@ case $teacher in
   recognizer) teacher_args=(--teacher.path "$recognizer_dir") ;;
   config) ;;
   none) teacher_args=(--teacher null) ;;
-  *) echo "${0##*/}: error: --teacher '$teacher' is none of: recognizer, config, none" >&2; exit 1 ;;
+  *)
+    if ! named_teacher "$teacher"; then
+      echo "${0##*/}: error: --teacher '$teacher' is none of: recognizer, config, none, a folder, a hub id (owner/name)" >&2
+      exit 1
+    fi ;;
 esac
 if [[ $teacher != recognizer && -z $recognizer ]]; then spared="--teacher is $teacher" judge=; fi
 codec_configs=()

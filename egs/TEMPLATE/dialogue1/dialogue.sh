@@ -18,7 +18,7 @@ dedup=false             # leave out copies among the recordings of all sets, fou
 one_microphone=false    # a recording holds several speakers: part one of them from the others, by who speaks when
 train_diarizer=channels # speaker turns of the first two sets: channels (one speaker each), given (an rttm), embedded, pyannote
 diarizer=embedded       # speaker turns of the other sets: found in the mix of their channels
-teacher=recognizer      # of the codec's level 1: recognizer (trained on the corpus' transcripts), none
+teacher=recognizer      # of the codec's level 1: recognizer (trained on the corpus' transcripts), a WavLM, HuBERT, Whisper … (folder, hub id), none
 recognizer=             # a trained recogniser: none is trained then
 train_aligner=ctc       # words of the first two sets: given (a ctm), pocketsphinx, ctc, wav2vec2; or heard, without transcripts: whisper_timestamped, whisper, pocketsphinx_transcribe
 aligner=pocketsphinx    # words of the other sets: any of these
@@ -89,13 +89,16 @@ spared=${recognizer:+--recognizer names a trained one} teacher_args=(--teacher.p
 judges=(--recognizer "$recognizer_dir") # of words, beside PocketSphinx
 case $teacher in
   recognizer) ;;
-  none)
-    teacher_args=(--teacher null)
-    if [[ -z $recognizer && -z $ctc ]]; then # nothing is left that would want one
-      spared="--teacher is none" judges=(--metrics annotation codec lm asr tts --asr pocketsphinx)
+  none) teacher_args=(--teacher null) ;;
+  *)
+    if ! named_teacher "$teacher"; then
+      echo "${0##*/}: error: --teacher '$teacher' is none of: recognizer, none, a folder, a hub id (owner/name)" >&2
+      exit 1
     fi ;;
-  *) echo "${0##*/}: error: --teacher '$teacher' is none of: recognizer, none" >&2; exit 1 ;;
 esac
+if [[ $teacher != recognizer && -z $recognizer && -z $ctc ]]; then # nothing is left that would want one
+  spared="--teacher is $teacher" judges=(--metrics annotation codec lm asr tts --asr pocketsphinx)
+fi
 speech=audio audio_out="dump/*/audio" diarize_out="dump/*/diarize" # the stage that writes dump/<set>/audio, its speech
 if [[ $one_microphone == true ]]; then # audio writes dump/<set>/mix, of which diarize makes two channels of speech
   audio_args+=(--mix) diarize_args+=(--streams)
