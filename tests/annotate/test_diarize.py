@@ -103,6 +103,7 @@ def test_channels_take_all_activity_as_one_speaker():
 def test_backends_by_name():
     assert isinstance(make_diarizer("channels"), ChannelDiarizer)
     assert make_diarizer("embedded", 2).num_speakers == 2
+    assert isinstance(make_diarizer("resemblyzer"), EmbeddedDiarizer)
     with pytest.raises(AudiolmError, match="no diarizer 'embeded'; did you mean 'embedded'"):
         make_diarizer("embeded")
     with pytest.raises(AudiolmError, match="--num_speakers is for other backends"):

@@ -20,6 +20,7 @@ data_options="hours eval_minutes seed" # which of these options local/data.sh ta
 fs=8000                      # sample rate of models and of audio made for them (Hz)
 nj=2                         # parts that array stages are cut into
 train_diarizer=given         # turns of training and validation: the simulator's own
+diarizer=resemblyzer         # turns of the test set: tells espeak's voices apart better than embedded does
 train_aligner=given          # word times of them: likewise
 codec_init=true              # the embeddings of codes start from the codec's codebooks
 # Speech is held to its text, words of one utterance follow each other, and the levels that the model hardly predicts are

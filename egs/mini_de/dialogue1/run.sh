@@ -18,6 +18,7 @@ data_options="hours eval_minutes seed" # which of these options local/data.sh ta
 fs=8000                      # sample rate of models and of audio made for them (Hz)
 nj=2                         # parts that array stages are cut into
 train_diarizer=given         # turns of training and validation: the simulator's own
+diarizer=resemblyzer         # turns of the test set: tells espeak's voices apart better than embedded does
 train_aligner=ctc
 aligner=ctc                  # and those of test, scored against the simulator's
 codec_init=true              # the embeddings of codes start from the codec's codebooks
