@@ -211,7 +211,7 @@ def test_mix_and_streams_go_together(meetings, capsys):
         (["align", "--backend", "whisper", "--model", "x", "--batch", "0"], "--batch 0: expected at least 1"),
         (["diarize", "--backend", "pyanote"], "no diarizer 'pyanote'"),
         (["diarize", "--backend", "channels", "--num_speakers", "2"], "is for other backends"),
-        (["diarize", "--backend", "channels", "--streams"], "expected embedded, pyannote or given"),
+        (["diarize", "--backend", "channels", "--streams"], "expected embedded, resemblyzer, pyannote or given"),
         (["diarize", "--num_speakers", "0"], "--num_speakers 0: expected at least 1"),
         (["diarize", "--backend", "pyannote"], "needs a pipeline"),
         (["diarize", "--backend", "pyannote", "--model", "none"], "no pyannote.audio pipeline 'none'"),
