@@ -25,7 +25,7 @@ from audiolm.train.schema import plain
 from audiolm.train.yaml_files import write_yaml
 from tests.codec.foreign_codecs import mimi
 from tests.codec.tiny_codecs import write_experiment
-from tests.models.conftest import ENTRIES, LEVELS, TEXT
+from tests.models.conftest import ENTRIES, LEVELS, TEXT, make_model
 from tests.models.foreign_lms import grid, logits, random_model, shape
 
 LIKE_DUMP = {"text_vocab": TEXT, "levels": LEVELS, "codebook_size": ENTRIES}
@@ -160,6 +160,20 @@ def test_one_task_and_the_main_speaker_compute_what_they_did(ours):
         text, codes = logits(less, tokens)
         torch.testing.assert_close(text, model.backbone.text_head(states), atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(codes[:, 0], model.depth(states[0], frames)[:3], atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("turn_hold", [False, True])
+def test_one_task_keeps_the_held_words_that_its_own_lag_needs(turn_hold):
+    model = make_model(turn_hold=turn_hold)
+    lags = set(map(model.config.hold_lag, model.config.tasks))
+    assert len(lags) > 1, "the tables differ in length"
+    for task in model.config.tasks:
+        config = model.config
+        tokens = torch.from_numpy(delayed_input(config.layout, grid(config, 20)[0].numpy(), config.delays(task)))[None]
+        states = model(tokens, torch.tensor([config.task_index(task)]))
+        told = tokens[:, 0] >= 0  # a frame without text is not told the task
+        assert told.sum() > 10
+        torch.testing.assert_close(for_task(model, task)(tokens, torch.tensor([0]))[told], states[told])
 
 
 def test_export_says_what_does_not_fit(ours, tmp_path, capsys):

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from audiolm.errors import AudiolmError
 from audiolm.lm.load import NOT_OF_WEIGHTS, export_text_lm
 from audiolm.models.moshi.adapters import LAYOUTS, find_layout
 from audiolm.models.moshi.adapters.layout import unallocated
+from audiolm.models.moshi.hold import MAX_AGE
 from audiolm.models.moshi.load import SHAPE, load_lm, save_lm
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.models.moshi.parts import load_parts
@@ -78,6 +80,11 @@ def for_task(model: MoshiModel, task: str) -> MoshiModel:
         table = state["backbone.text_embedding.weight"].clone()
         table[:-1] += told
         state["backbone.text_embedding.weight"] = table
+    if model.hold_embedding is not None:  # its last rows but one are of the longest lag among all tasks
+        lag, longest = config.hold_lag(task), max(map(model.config.hold_lag, model.config.tasks))
+        first = config.text_vocab + 1 + MAX_AGE + 2  # row of lag 0
+        held = state["hold_embedding.weight"]
+        state["hold_embedding.weight"] = torch.cat([held[: first + 1 + lag], held[first + 1 + longest :]])
     return _model(config, state)
 
 
