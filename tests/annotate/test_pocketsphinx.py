@@ -30,7 +30,11 @@ def utterance(wav, words, fs=16000):
 
 
 @pytest.mark.parametrize(
-    "folder, lost, mean, p95", [("aligned_misc", [], 35, 90), ("mfa_aligned", ["cold_corpus"], 60, 200)]
+    "folder, lost, mean, p95",
+    [
+        ("aligned_misc", [], 35, 90),
+        pytest.param("mfa_aligned", ["cold_corpus"], 60, 200, marks=pytest.mark.slow),
+    ],
 )
 def test_real_speech_against_labels(aligner, shared_data, folder, lost, mean, p95):
     """Labels by phoneticians and by another aligner. One voice of the second corpus has a cold, fillers and pauses of

@@ -1,5 +1,7 @@
 """A tiny model and tiny archives for the tests of audio LMs."""
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,19 @@ SHAPES = {
     "main speaker only": {"predict": "main", "depth": _depth(low_rank=3)},
     "heads for the main speaker": {"predict": "main", "depth": None, "tasks": _delays([0, 2, 2])},
 }
+
+
+def every_pair(*axes: Sequence) -> list:
+    """All combinations of the axes' values, for parametrize; of them a third is fast, in which, of three axes of three
+    or more values, each value still meets each of every other axis.
+    """
+    return [
+        pytest.param(
+            *(axis[place] for axis, place in zip(axes, places, strict=True)),
+            marks=pytest.mark.slow if sum(places) % 3 else (),
+        )
+        for places in itertools.product(*(range(len(axis)) for axis in axes))
+    ]
 
 
 def make_model(**options) -> MoshiModel:

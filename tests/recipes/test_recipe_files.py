@@ -35,15 +35,19 @@ def call(*command, cwd=None):
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: "-".join(path.parts[-2:]))
 def test_a_recipe_lists_its_stages_and_plans_a_run(recipe, tmp_path):
-    status, said = call(recipe / "run.sh", "--list")
-    assert (status, [line.split()[1] for line in said.splitlines()]) == (0, STAGES[recipe.name])
     for budget in sorted(path.stem for path in (recipe / "conf/budgets").glob("*.sh")):
         status, said = call(recipe / "run.sh", "--dry_run", "--budget", budget, "--dir", tmp_path / "work")
         assert status == 0 and f"would run in {tmp_path}/work" in said, said
+        named = [line.split()[1] for line in said.splitlines() if line.split()[:1] and line.split()[0].isdecimal()]
+        assert [name for name in named if name in STAGES[recipe.name]] == STAGES[recipe.name], said
     assert not (tmp_path / "work").exists()
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: "-".join(path.parts[-2:]))
+@pytest.mark.parametrize(
+    "recipe",
+    [pytest.param(path, marks=() if path.parent.name == "mini" else pytest.mark.slow) for path in RECIPES],
+    ids=lambda path: "-".join(path.parts[-2:]),
+)
 def test_trained_models_spare_the_stages_that_would_train_them(recipe, tmp_path):
     for file in ("b/config.yaml", "c/config.yaml", "d/tokenizer.model"):
         (tmp_path / file).parent.mkdir()

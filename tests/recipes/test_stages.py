@@ -59,13 +59,23 @@ run_stages
 """
 
 
-def make(folder):
+# A launcher that starts one job after the other: what stages do is not about jobs, and processes of Python take time.
+SIMPLE = """#!/usr/bin/env bash
+mkdir -p "${4%/*}" # --max_jobs 1 JOB=1:N LOG COMMAND…
+command=("${@:5}")
+for ((job = 1; job <= ${3#*:}; job++)); do "${command[@]//JOB/$job}" >"${4//JOB/$job}"; done
+"""
+
+
+def make(folder, launcher="./launcher"):
     """A recipe in a folder with a blank in its name."""
     (folder / "conf/budgets").mkdir(parents=True)
     (folder / "utils").symlink_to(UTILS)
     (folder / "run.sh").write_text(RECIPE)
     (folder / "run.sh").chmod(0o755)
-    (folder / "template.sh").write_text(TEMPLATE)
+    (folder / "template.sh").write_text(TEMPLATE.replace('cmd="audiolm launch"', f'cmd="{launcher}"'))
+    (folder / "launcher").write_text(SIMPLE)
+    (folder / "launcher").chmod(0o755)
     (folder / "conf/codec.yaml").write_text("levels: 4\n")
     (folder / "conf/budgets/demo.sh").write_text("codec_args+=(--steps 30)\n")
     (folder / "conf/budgets/smoke.sh").write_text("codec_args+=(--steps 3)\n")
@@ -75,6 +85,12 @@ def make(folder):
 @pytest.fixture
 def recipe(tmp_path):
     return make(tmp_path / "a toy")
+
+
+@pytest.fixture
+def launched(tmp_path):
+    """A recipe whose jobs are started by audiolm launch."""
+    return make(tmp_path / "a toy", "audiolm launch")
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +140,9 @@ def test_a_second_run_redoes_nothing_and_is_quick(finished):
     assert time.monotonic() - start < 2
 
 
-def test_marks_are_json_with_digest_and_costs(recipe):
-    recipe(nap="0.3")
-    mark = json.loads((recipe.folder / "work/demo/.stages/codec.json").read_text())
+def test_marks_are_json_with_digest_and_costs(launched):
+    launched(nap="0.3")
+    mark = json.loads((launched.folder / "work/demo/.stages/codec.json").read_text())
     assert re.fullmatch("[0-9a-f]{64}", mark["digest"])
     assert mark["seconds"] > 0.8 and mark["memory_mb"] > 5 and mark["disk_mb"] >= 0
     assert mark["inputs"]["command"] == ["codec", "--config", "conf/codec.yaml", "--steps", "30"]
@@ -157,6 +173,7 @@ def test_a_changed_option_redoes_its_stage_and_what_depends_on_it_and_says_why(f
 
 
 def test_changed_files_redo(finished):
+    template = (finished.folder / "template.sh").read_text()
     (finished.folder / "conf/codec.yaml").write_text("levels: 8\n")
     ran, said = finished()
     assert ran == ["codec", "lm"]
@@ -168,10 +185,10 @@ def test_changed_files_redo(finished):
     (finished.folder / "work/demo/codec").unlink()
     ran, said = finished()
     assert ran == ["codec", "lm"] and "codec is gone" in said
-    (finished.folder / "template.sh").write_text(TEMPLATE.replace('"audio $*" >>ran', '"audio $*" >> ran'))
+    (finished.folder / "template.sh").write_text(template.replace('"audio $*" >>ran', '"audio $*" >> ran'))
     assert finished()[0] == []  # spelt otherwise, the same
     (finished.folder / "template.sh").write_text(
-        TEMPLATE.replace('echo "$*" >"$dir/audio/wav"', 'echo x >"$dir/audio/wav"')
+        template.replace('echo "$*" >"$dir/audio/wav"', 'echo x >"$dir/audio/wav"')
     )
     ran, said = finished()
     assert ran == ["audio", "codec", "lm"] and "what the recipe does in it changed" in said
@@ -282,8 +299,9 @@ def test_a_complete_run_is_written_with_its_machine(finished, tmp_path):
     """The recipe's launcher is one that lets the measuring write a machine known here; the codec's stage trains."""
     recipe = finished
     log = 'mkdir -p "$dir/exp/x"; echo \'{"step": 1, "seconds": 7.5}\' >"$dir/exp/x/metrics.jsonl"'
+    log += "; for ((i = 0; i < 100000; i++)); do :; done"  # time of the processor
     (recipe.folder / "template.sh").write_text(
-        TEMPLATE.replace('echo "codec $*" >>ran', f'echo "codec $*" >>ran; {log}')
+        (recipe.folder / "template.sh").read_text().replace('echo "codec $*" >>ran', f'echo "codec $*" >>ran; {log}')
     )
     slow = json.dumps({**MACHINE, "date": "2026-01-02", "training": 10.0})
     launcher = tmp_path / "launcher"
@@ -331,18 +349,18 @@ def test_a_failed_stage_stops_the_recipe_and_goes_on_from_there(recipe):
         (signal.SIGINT, True),
     ],
 )
-def test_killed_in_the_middle_it_goes_on_with_the_missing_jobs(recipe, number, whole_group):
+def test_killed_in_the_middle_it_goes_on_with_the_missing_jobs(launched, number, whole_group):
     """The shell alone, or everything it started, is killed in the second of three jobs."""
-    process = recipe.start(nap="1")
-    jobs = recipe.folder / "jobs"
+    process = launched.start(nap="1")
+    jobs = launched.folder / "jobs"
     wait_until(jobs.exists)
     time.sleep(0.1)
     (os.killpg if whole_group else os.kill)(process.pid, number)
     process.communicate()
-    assert not (recipe.folder / "work/demo/.stages/codec.json").exists()
+    assert not (launched.folder / "work/demo/.stages/codec.json").exists()
     time.sleep(1.5)  # no third job begins: the monitor has ended what the shell left
     assert len(jobs.read_text().split()) == 1
-    ran, said = recipe()
+    ran, said = launched()
     assert ran == ["codec", "lm"] and "codec: Train the codec (again: it had begun and not finished)" in said
     assert "launch: 1 of 3 jobs were done before" in said
     assert len(jobs.read_text().split()) == 3
