@@ -10,15 +10,19 @@ from typing import Protocol
 import numpy as np
 
 from audiolm.annotate.campplus import CamPlusPlus
-from audiolm.annotate.clustering import SMALLEST, frame_scores, mean_direction, relabel, viterbi
+from audiolm.annotate.clustering import SMALLEST, cluster, frame_scores, mean_direction, relabel, viterbi
 from audiolm.annotate.powerset import SAMPLE_RATE, PowersetSegmentation
 from audiolm.annotate.turns import TURN_PAUSE, Region, SpeakerTurn, join_turns
 from audiolm.annotate.vad import Smoothing, regions_of
 
 FRAME_RATE = 50  # Hz, of the frames that are given to speakers
-# Chosen on the training part of AMI excerpts, with ONSET and OVERLAP.
+# Chosen on the training part of AMI excerpts, with ONSET, OVERLAP and OVERLAP_SHARE.
 DISTANCE = 0.75
 ONSET, OVERLAP = 0.3, 0.2  # probabilities
+OVERLAP_SHARE = 0.6  # the middle of a flat range: with 0.3 meetings full of overlap have too few windows left
+# Who overlaps with whom, where windows form a single cluster? In one voice alone the network hears up to 0.4 s of
+# overlap in half a minute; halves of a single voice may be nearer than SAME (cosine distance).
+TWO_SECONDS, TWO_SHARE, SAME = 0.5, 0.02, 0.1
 
 
 class Encoder(Protocol):
@@ -35,17 +39,18 @@ class SegmentedDiarizer:
     """Segmentation, CAM++ embeddings of windows, clustering, resegmentation.
 
     Args:
-        num_speakers: if known; else clusters are joined while their windows differ by at most ``distance``.
+        num_speakers: if known; else clusters are joined while their windows differ by at most ``distance``, though two
+            are kept where overlap is heard.
         distance: cosine distance of two clusters, the mean over pairs of their windows.
         window, hop: seconds of the windows that are embedded.
         onset, overlap: somebody speaks where that probability reaches ``onset``, and two where theirs does ``overlap``.
+        overlap_share: of a window that forms clusters, at most.
         switch_cost: of a change of speaker within a stretch of speech, in cosine similarity summed over frames.
         pause: silence (s) that ends a turn.
     """
 
     mixes = True
-    # Windows that form clusters: speech fills so much of them at least, overlap so much at most.
-    SPEECH_SHARE, OVERLAP_SHARE = 0.6, 0.3
+    SPEECH_SHARE = 0.6  # of a window that forms clusters, at least
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class SegmentedDiarizer:
         hop: float = 0.5,
         onset: float = ONSET,
         overlap: float = OVERLAP,
+        overlap_share: float = OVERLAP_SHARE,
         switch_cost: float = 0.5,
         pause: float = TURN_PAUSE,
         segmentation: Callable | None = None,
@@ -62,7 +68,7 @@ class SegmentedDiarizer:
     ):
         self.num_speakers, self.distance = num_speakers, distance
         self.window, self.hop, self.switch_cost, self.pause = window, hop, switch_cost, pause
-        self.onset, self.overlap = onset, overlap
+        self.onset, self.overlap, self.overlap_share = onset, overlap, overlap_share
         self.segmentation, self.encoder = segmentation or PowersetSegmentation(), encoder or CamPlusPlus()
 
     @property
@@ -83,10 +89,13 @@ class SegmentedDiarizer:
         windows = [w for w in self._windows(duration) if heard[_frames(w)].any()]
         speech_share, overlap_share = (np.array([flags[_frames(w)].mean() for w in windows]) for flags in (heard, two))
         embeddings = self.encoder.embed(wav, SAMPLE_RATE, windows)  # [N, D]
-        clean = (speech_share >= self.SPEECH_SHARE) & (overlap_share <= self.OVERLAP_SHARE)
+        clean = (speech_share >= self.SPEECH_SHARE) & (overlap_share <= self.overlap_share)
         if not clean.any():
             clean = speech_share >= min(speech_share.max(), self.SPEECH_SHARE)
         labels = link(embeddings[clean], self.num_speakers, self.distance)
+        overlapped = two.sum() >= max(TWO_SECONDS * FRAME_RATE, TWO_SHARE * heard.sum())
+        if self.num_speakers is None and overlapped and not labels.any():
+            labels = halves(embeddings[clean])
         speakers = np.stack([mean_direction(embeddings[clean][labels == k]) for k in range(labels.max() + 1)])
         scores = frame_scores(windows, embeddings @ speakers.T, len(heard), FRAME_RATE)  # [F, speakers]
         turns = [turn for region in regions for turn in self._turns(region, scores, two)]
@@ -141,6 +150,20 @@ def link(embeddings: np.ndarray, num_speakers: int | None, distance: float) -> n
     stray = ~np.isin(labels, kept)
     labels[stray] = kept[(embeddings[stray] @ centres.T).argmax(axis=1)]
     return relabel(labels)
+
+
+def halves(embeddings: np.ndarray) -> np.ndarray:
+    """Labels int [N] of the two clusters of Ward's tree; all 0 if their means are nearer than SAME.
+
+    Average linkage would part an outlier from the rest.
+
+    Args:
+        embeddings: float [N, D], rows of length 1, N ≥ 1.
+    """
+    labels = cluster(embeddings, 2)
+    if labels.any() and 1 - mean_direction(embeddings[labels == 0]) @ mean_direction(embeddings[labels == 1]) < SAME:
+        return np.zeros_like(labels)
+    return labels
 
 
 def _frames(region: Region) -> slice:
