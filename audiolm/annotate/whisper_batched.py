@@ -3,7 +3,7 @@
 The texts of a batch are decoded together, greedily and with time stamps. Where a text leaves out a part of its audio or
 cannot be believed (annotate/plausible.py), the stretch is decoded without time stamps too, and what cannot be believed
 then either at rising temperatures, alone and with a seed of its own. Word times come from a pass of their own
-(annotate/attention.py), and so do the parts left out: a token cannot last seconds.
+(annotate/attention.py), and so do the parts left out: a token does not last seconds.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from audiolm.annotate.whisper import SAMPLE_RATE, check_language, load_transform
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # Radford et al. 2023, section 4.5
 BATCH = 8  # stretches at once
 REST = 1.0  # seconds: what is left where the model stopped early is heard by itself, if it is no shorter
-HOLE = 2.5  # seconds: where a token lasts so long, words were left out; pauses over 1 s are cut before
+HOLE = 2.5  # seconds: where nothing begins for so long, words were left out; pauses over 1 s are cut before
 
 
 class Part(NamedTuple):
@@ -171,7 +171,8 @@ class WhisperBatched:
         verdict = judge(self.processor.tokenizer.decode(text), float(reading.logprobs.mean()), no_speech)
         if verdict.reason is not None:
             return Failure(*verdict)
-        holes, rest = holes_of(reading.starts), seconds - end
+        end, holes = listened(reading.starts, end)
+        rest = seconds - end
         missing = sum(stop - start for start, stop in holes) + (rest if rest >= REST else 0.0)
         return Heard(self._words(text, reading, language), end, len(text), holes, missing)
 
@@ -201,14 +202,23 @@ class WhisperBatched:
         ]
 
 
-def holes_of(starts: Sequence[int]) -> list[Region]:
-    """Where tokens last HOLE s or more, given the frames in which they begin and the last one ends.
+def listened(starts: Sequence[int], end: float) -> tuple[float, list[Region]]:
+    """How far a text goes, and its holes before that: where a token lasts HOLE s or more.
 
-    >>> holes_of([0, 10, 160, 170])
-    [(0.2, 3.2)]
+    Args:
+        starts: frames in which the tokens begin, then that in which the last one ends.
+        end: seconds; where the text ends HOLE s before, what is after it was left out.
+
+    >>> listened([0, 10, 160, 170], 4.0)
+    (4.0, [(0.2, 3.2)])
+    >>> listened([0, 100, 170], 10.0)
+    (3.4, [])
     """
-    edges = np.asarray(starts) * FRAME
-    return [(start, end) for start, end in zip(edges.tolist(), edges[1:].tolist(), strict=False) if end - start >= HOLE]
+    edges = [round(frame * FRAME, 2) for frame in np.asarray(starts).tolist()]
+    holes = [(start, stop) for start, stop in zip(edges, edges[1:], strict=False) if stop - start >= HOLE]
+    if end - edges[-1] < HOLE:
+        return end, holes
+    return (edges[-1], holes) if edges[-1] >= REST else (end, [*holes, (edges[-1], end)])
 
 
 def fuller(first: Heard, other: Heard | Failure) -> Heard:

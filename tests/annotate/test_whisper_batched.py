@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audiolm.annotate.align import NOTHING, Failure, Partial, TimedWord
-from audiolm.annotate.whisper_batched import Heard, WhisperBatched, fuller, holes_of
+from audiolm.annotate.whisper_batched import Heard, WhisperBatched, fuller, listened
 
 FS = 16000
 GUESS = Failure("a guess")
@@ -52,9 +52,11 @@ def test_parts_without_a_word_are_named():
     assert Scripted(script).transcribe(wavs(5)) == [NOTHING]
 
 
-def test_a_token_that_lasts_seconds_is_a_hole():
-    assert holes_of([0, 124, 130]) == []  # 2.48 s
-    assert holes_of([0, 125, 130, 300]) == [pytest.approx((0.0, 2.5)), pytest.approx((2.6, 6.0))]
+def test_where_nothing_begins_for_seconds_words_are_left_out():
+    assert listened([0, 124, 130], 5.0) == (5.0, [])  # 2.48 s and 2.4 s
+    assert listened([0, 125, 130, 300], 6.0) == (6.0, [(0.0, 2.5), (2.6, 6.0)])
+    assert listened([0, 50, 100], 4.5) == (2.0, [])  # the rest is to be heard by itself,
+    assert listened([0, 20, 40], 4.5) == (4.5, [(0.8, 4.5)])  # unless it is nearly all: that would not end
 
 
 def test_another_text_is_taken_only_if_it_says_more_and_leaves_out_less():
