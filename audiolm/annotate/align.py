@@ -42,6 +42,16 @@ class Failure(NamedTuple):
     silent: bool = False
 
 
+NOTHING = Failure("no word heard in it", silent=True)
+
+
+class Partial(NamedTuple):
+    """Words of a stretch of which parts were not understood: ``lost`` has (start, end, why), in its seconds."""
+
+    words: list[TimedWord]
+    lost: list[tuple[float, float, Failure]]
+
+
 @dataclass(frozen=True)
 class Utterance:
     """Audio with a transcript.

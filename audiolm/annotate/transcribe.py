@@ -14,11 +14,12 @@ from typing import Protocol
 
 import numpy as np
 
-from audiolm.annotate.align import Failure, TimedWord
+from audiolm.annotate.align import NOTHING, Failure, Partial, TimedWord
 from audiolm.annotate.batches import worked
 from audiolm.annotate.segmentation import cut_at_pauses
 from audiolm.annotate.turns import Region, union
-from audiolm.annotate.vad import SileroVad, VoiceActivity
+from audiolm.annotate.vad import SileroVad, Smoothing, VoiceActivity
+from audiolm.data.audio import info, resample
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Word
 from audiolm.errors import AudiolmError, did_you_mean
@@ -28,7 +29,9 @@ BACKENDS = ("whisper_timestamped", "whisper", "faster_whisper", "pocketsphinx_tr
 LONGEST = 30.0  # seconds that Whisper hears at once
 SHORTEST = 10.0  # seconds: a stretch without a pause to cut at is not cut before
 PAUSE = 1.0  # seconds: longer silences are cut out
-MARGIN = 0.3  # seconds of each that stay on both sides: detectors cut onsets short
+MARGIN = 0.5  # seconds of each that stay on both sides: detectors cut onsets short
+# A word that is not passed on is lost, noise that is passed on is for the transcriber to leave out.
+HEARING = Smoothing(onset=0.3, offset=0.15, min_pause=0.06, min_speech=0.06)
 LOST = 0.05  # share of a recording's speech that may be left out as not to be understood; above, the recording is
 
 
@@ -39,8 +42,10 @@ class Transcriber(Protocol):
     fs: int
     batch: int
 
-    def transcribe(self, wavs: Sequence[np.ndarray]) -> list[list[TimedWord] | Failure]:
-        """The words of each of ``wavs``, float32 [samples], with times from its start; or why there are none."""
+    def transcribe(self, wavs: Sequence[np.ndarray]) -> list[list[TimedWord] | Failure | Partial]:
+        """The words of each of ``wavs``, float32 [samples], with times from its start; or why there are none, or what
+        of it was not understood.
+        """
         ...
 
 
@@ -103,6 +108,16 @@ class Stretch:
         first, last = (min(max(start + time - offset, start), end) for time in (word.start, word.end))
         return TimedWord(word.word, first, last, word.confidence)
 
+    def span(self, start: float, end: float) -> Region:
+        """Where ``start`` … ``end`` (s, of the stretch) begins and ends in the recording."""
+        offset, found = 0.0, []
+        for first, last in self.pieces:
+            inside = max(start, offset), min(end, offset + last - first)
+            if inside[0] < inside[1]:
+                found.append((first + inside[0] - offset, first + inside[1] - offset))
+            offset += last - first
+        return (found[0][0], found[-1][1]) if found else (self.pieces[-1][1], self.pieces[-1][1])
+
 
 def stretches(speech: Sequence[Region], duration: float) -> list[Stretch]:
     """Pack speech into stretches of at most LONGEST s.
@@ -132,35 +147,37 @@ def transcribe_recordings(
     """Transcribe the named recordings, a batch of stretches at a time.
 
     Returns:
-        words on the time axis of their recordings, and (recording, reason) of those that have none.
+        words on the time axis of their recordings; and (recording, reason) of those that have none, and of every
+        stretch or part of one that is left out of the others.
     """
     words: list[Word] = []
     rejected: list[tuple[str, str]] = []
-    vad = vad or SileroVad()
+    vad = vad or SileroVad(HEARING)
 
     def pieces(reco: str) -> Iterator[tuple[Stretch, np.ndarray]]:
         return _stretches(data, reco, transcriber.fs, vad, rejected)
 
-    def hear(batch: Sequence[tuple[Stretch, np.ndarray]]) -> list[tuple[Stretch, list[TimedWord] | Failure]]:
+    def hear(batch: Sequence[tuple[Stretch, np.ndarray]]) -> list[tuple[Stretch, Partial]]:
         results = transcriber.transcribe([wav for _, wav in batch])
-        return [(stretch, result) for (stretch, _), result in zip(batch, results, strict=True)]
+        return [(stretch, _heard(stretch, result)) for (stretch, _), result in zip(batch, results, strict=True)]
 
     for reco, found in worked(recos, pieces, transcriber.batch, hear, "transcribe"):
-        failed = [(stretch, result) for stretch, result in found if isinstance(result, Failure)]
-        reasons = [f"{result.reason}, at {stretch.pieces[0][0]:.2f} s" for stretch, result in failed]
+        left_out = [(stretch, part) for stretch, result in found for part in result.lost]
+        reasons = [_reason(stretch, part) for stretch, part in left_out]
         timed = [
             stretch.place(word)
             for stretch, result in found
-            if not isinstance(result, Failure)
-            for word in map(_plain, result)
+            for word in map(_plain, result.words)
             if word.word and word.end > word.start
         ]
-        lost = sum(stretch.seconds for stretch, failure in failed if not failure.silent)
+        lost = sum(end - start for _, (start, end, failure) in left_out if not failure.silent)
         if lost > LOST * sum(stretch.seconds for stretch, _ in found):
             rejected.append((reco, "; ".join(reasons)))
         elif found and not timed:
-            rejected.append((reco, "; ".join(["no word found in its speech", *reasons])))
+            told = [_reason(*item) for item in left_out if item[1][2] != NOTHING]
+            rejected.append((reco, "; ".join(["no word found in its speech", *told])))
         else:
+            rejected += [(reco, f"left out: {reason}") for reason in reasons]
             for reason in reasons:
                 print(f"transcribe: {reco}: a stretch is left out: {reason}", file=sys.stderr)
             file, channel = data.file_and_channel(reco)
@@ -174,15 +191,31 @@ def _stretches(
     data: DataDir, reco: str, fs: int, vad: VoiceActivity, rejected: list[tuple[str, str]]
 ) -> Iterator[tuple[Stretch, np.ndarray]]:
     try:
-        wav = data.audio(reco, fs=fs)
+        own = info(data.wav_path(reco), data.allow_pipes).fs
+        wav = data.audio(reco)
     except AudiolmError as error:
         rejected.append((reco, str(error)))
         return
-    found = stretches(vad(wav, fs), len(wav) / fs)
+    # At the audio's own rate: of telephone speech at 16 kHz, silero-vad misses eight times as many words as at 8 kHz.
+    speech, wav = vad(wav, own), resample(wav, own, fs)
+    found = stretches(speech, len(wav) / fs)
     if not found:
         rejected.append((reco, "no speech found by voice activity detection"))
     for stretch in found:
         yield stretch, stretch.cut(wav, fs)
+
+
+def _heard(stretch: Stretch, result: list[TimedWord] | Failure | Partial) -> Partial:
+    if isinstance(result, Partial):
+        return result
+    if isinstance(result, Failure) or not result:
+        return Partial([], [(0.0, stretch.seconds, result or NOTHING)])
+    return Partial(result, [])
+
+
+def _reason(stretch: Stretch, part: tuple[float, float, Failure]) -> str:
+    start, end = stretch.span(*part[:2])
+    return f"{part[2].reason}, from {start:.2f} to {end:.2f} s"
 
 
 def _plain(word: TimedWord) -> TimedWord:

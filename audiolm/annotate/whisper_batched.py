@@ -1,7 +1,9 @@
 """transformers' Whisper: stretches of at most 30 s in batches, each heard and timed as if it were alone.
 
-The texts of a batch are decoded together, greedily; what cannot be believed (annotate/plausible.py) is decoded again at
-rising temperatures, alone and with a seed of its own. Word times come from a pass of their own (annotate/attention.py).
+The texts of a batch are decoded together, greedily and with time stamps. Where a text leaves out a part of its audio or
+cannot be believed (annotate/plausible.py), the stretch is decoded without time stamps too, and what cannot be believed
+then either at rising temperatures, alone and with a seed of its own. Word times come from a pass of their own
+(annotate/attention.py), and so do the parts left out: a token does not last seconds.
 """
 
 from collections.abc import Sequence
@@ -9,14 +11,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audiolm.annotate.align import Failure, TimedWord
+from audiolm.annotate.align import NOTHING, Failure, Partial, TimedWord
 from audiolm.annotate.attention import FRAME, Reading, read_along, words_of
 from audiolm.annotate.plausible import judge
+from audiolm.annotate.turns import Region
 from audiolm.annotate.whisper import SAMPLE_RATE, check_language, load_transformers
 
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # Radford et al. 2023, section 4.5
 BATCH = 8  # stretches at once
 REST = 1.0  # seconds: what is left where the model stopped early is heard by itself, if it is no shorter
+HOLE = 2.5  # seconds: where nothing begins for so long, words were left out; pauses over 1 s are cut before
 
 
 class Part(NamedTuple):
@@ -25,6 +29,24 @@ class Part(NamedTuple):
     index: int
     start: float
     wav: np.ndarray
+
+
+class Heard(NamedTuple):
+    """A text that can be believed.
+
+    Attributes:
+        words: with times from the start of the part.
+        end: seconds that the model has listened to.
+        tokens: of text.
+        holes: before ``end``, in which no word is heard.
+        missing: seconds of the part without words: its holes, and what is after ``end``.
+    """
+
+    words: list[TimedWord]
+    end: float
+    tokens: int
+    holes: list[Region]
+    missing: float
 
 
 class WhisperBatched:
@@ -47,25 +69,27 @@ class WhisperBatched:
         self.model, self.processor = load_transformers(model, device)
         self.config = self.model.generation_config
 
-    def transcribe(self, wavs: Sequence[np.ndarray]) -> list[list[TimedWord] | Failure]:
-        found: list[list[TimedWord] | Failure] = [[] for _ in wavs]
+    def transcribe(self, wavs: Sequence[np.ndarray]) -> list[list[TimedWord] | Failure | Partial]:
+        found: list[Partial] = [Partial([], []) for _ in wavs]
         parts = [Part(index, 0.0, np.ascontiguousarray(wav, dtype=np.float32)) for index, wav in enumerate(wavs)]
         while parts:
             batch, parts = parts[: self.batch], parts[self.batch :]
-            for part, (result, end) in zip(batch, self._hear([part.wav for part in batch]), strict=True):
-                if isinstance(result, Failure) or isinstance(found[part.index], Failure):
-                    found[part.index] = result if isinstance(result, Failure) else found[part.index]
+            for part, heard in zip(batch, self._hear([part.wav for part in batch]), strict=True):
+                words, lost = found[part.index]
+                if isinstance(heard, Failure):
+                    lost.append((part.start, part.start + len(part.wav) / self.fs, heard))
                     continue
-                found[part.index] += [
-                    word._replace(start=part.start + word.start, end=part.start + word.end) for word in result
+                words += [
+                    word._replace(start=part.start + word.start, end=part.start + word.end) for word in heard.words
                 ]
-                rest = part.wav[round(end * self.fs) :]
+                lost += [(part.start + start, part.start + end, NOTHING) for start, end in heard.holes]
+                rest = part.wav[round(heard.end * self.fs) :]
                 if len(rest) >= REST * self.fs:
-                    parts.append(Part(part.index, part.start + end, rest))
-        return found
+                    parts.append(Part(part.index, part.start + heard.end, rest))
+        return [_result(*own) for own in found]
 
-    def _hear(self, wavs: Sequence[np.ndarray]) -> list[tuple[list[TimedWord] | Failure, float]]:
-        """Words of each of at most ``batch`` stretches, and how far into it, in seconds, the model has listened."""
+    def _hear(self, wavs: Sequence[np.ndarray]) -> list[Heard | Failure]:
+        """What is heard in each of at most ``batch`` stretches."""
         import torch
 
         with torch.inference_mode():
@@ -89,9 +113,9 @@ class WhisperBatched:
         best = logits[:, list(ids)].argmax(-1).tolist()
         return no_speech, [codes[index].strip("<|>") for index in best]
 
-    def _decode(self, encoded, languages: Sequence[str], temperature: float) -> list[list[int]]:
-        """What the model writes for each row up to the text's end, with time stamps: these make it begin at the
-        beginning, where without them it may leave out whole sentences.
+    def _decode(self, encoded, languages: Sequence[str], temperature: float, stamps: bool = True) -> list[list[int]]:
+        """What the model writes for each row up to the text's end. Time stamps make it begin at the beginning, where
+        without them it leaves out whole sentences more often; but with them it stops early more often.
         """
         import torch
         from transformers.modeling_outputs import BaseModelOutput
@@ -104,37 +128,53 @@ class WhisperBatched:
             found = self.model.generate(
                 encoder_outputs=BaseModelOutput(encoded),
                 temperature=temperature,
-                return_timestamps=True,
+                return_timestamps=stamps,
                 force_unique_generate_call=True,  # else it goes on into the silence that fills the 30 s
                 return_dict_in_generate=True,
                 **options,
             )
-        rows = found.sequences[:, len(self._prompt(languages[0])) - 1 :].tolist()
+        prompt = self._prompt(languages[0])  # which ends in the token that forbids stamps
+        rows = found.sequences[:, len(prompt) - stamps :].tolist()
         return [row[: row.index(self.config.eos_token_id)] if self.config.eos_token_id in row else row for row in rows]
 
-    def _row(
-        self, seconds: float, encoded, heard: Sequence[int], no_speech: float, language: str
-    ) -> tuple[list[TimedWord] | Failure, float]:
-        """Words of one stretch and how far it was heard; other texts are tried where the first cannot be believed."""
-        reasons = []
-        for temperature in TEMPERATURES:
-            if temperature:
-                heard = self._decode(encoded, [language], temperature)[0]
-            end = self._end(heard, seconds)
-            text, frames = [token for token in heard if token < self.config.eos_token_id], max(1, int(end / FRAME))
-            if not text:
-                return [], seconds
-            if len(text) >= frames:
-                reasons.append(f"a loop: {len(text)} tokens of text in {end:.2f} s")
-                continue
-            reading = read_along(self.model, encoded, self._prompt(language), text, frames)
-            verdict = judge(self.processor.tokenizer.decode(text), float(reading.logprobs.mean()), no_speech)
-            if verdict.reason is None:
-                return self._words(text, reading, language), end
-            if verdict.silent:
-                return Failure(*verdict), seconds
-            reasons.append(verdict.reason)
-        return Failure(reasons[0]), seconds
+    def _row(self, seconds: float, encoded, heard: Sequence[int], no_speech: float, language: str) -> Heard | Failure:
+        """What is heard in one stretch; other texts are tried where the first leaves some out or is not believed."""
+
+        def again(temperature: float, stamps: bool = True) -> Heard | Failure:
+            return self._read(
+                seconds, encoded, self._decode(encoded, [language], temperature, stamps)[0], no_speech, language
+            )
+
+        first = self._read(seconds, encoded, heard, no_speech, language)
+        if first.silent if isinstance(first, Failure) else not first.missing:
+            return first
+        plain = again(0.0, stamps=False)
+        if isinstance(first, Heard):
+            return fuller(first, plain)
+        if isinstance(plain, Heard):
+            return plain
+        for temperature in TEMPERATURES[1:]:
+            found = again(temperature)
+            if isinstance(found, Heard) or found.silent:
+                return found
+        return first
+
+    def _read(self, seconds: float, encoded, heard: Sequence[int], no_speech: float, language: str) -> Heard | Failure:
+        """The words of a decoded text with their times, or why it cannot be believed."""
+        end = self._end(heard, seconds)
+        text, frames = [token for token in heard if token < self.config.eos_token_id], max(1, int(end / FRAME))
+        if not text:  # it is left at that: where nobody speaks, another try would make words up
+            return Heard([], seconds, 0, [(0.0, seconds)], 0.0)
+        if len(text) >= frames:
+            return Failure(f"a loop: {len(text)} tokens of text in {end:.2f} s")
+        reading = read_along(self.model, encoded, self._prompt(language), text, frames)
+        verdict = judge(self.processor.tokenizer.decode(text), float(reading.logprobs.mean()), no_speech)
+        if verdict.reason is not None:
+            return Failure(*verdict)
+        end, holes = listened(reading.starts, end)
+        rest = seconds - end
+        missing = sum(stop - start for start, stop in holes) + (rest if rest >= REST else 0.0)
+        return Heard(self._words(text, reading, language), end, len(text), holes, missing)
 
     def _end(self, heard: Sequence[int], seconds: float) -> float:
         """Where the model stopped: at its last time stamp if that is doubled, which says that something follows."""
@@ -160,3 +200,37 @@ class WhisperBatched:
             )
             for word, first, last in words_of(self.processor.tokenizer, text, language)
         ]
+
+
+def listened(starts: Sequence[int], end: float) -> tuple[float, list[Region]]:
+    """How far a text goes, and its holes before that: where a token lasts HOLE s or more.
+
+    Args:
+        starts: frames in which the tokens begin, then that in which the last one ends.
+        end: seconds; where the text ends HOLE s before, what is after it was left out.
+
+    >>> listened([0, 10, 160, 170], 4.0)
+    (4.0, [(0.2, 3.2)])
+    >>> listened([0, 100, 170], 10.0)
+    (3.4, [])
+    """
+    edges = [round(frame * FRAME, 2) for frame in np.asarray(starts).tolist()]
+    holes = [(start, stop) for start, stop in zip(edges, edges[1:], strict=False) if stop - start >= HOLE]
+    if end - edges[-1] < HOLE:
+        return end, holes
+    return (edges[-1], holes) if edges[-1] >= REST else (end, [*holes, (edges[-1], end)])
+
+
+def fuller(first: Heard, other: Heard | Failure) -> Heard:
+    """The other text if it says more and leaves out less: a text without time stamps may leave out other sentences."""
+    if isinstance(other, Failure) or other.tokens <= first.tokens or other.missing >= first.missing:
+        return first
+    return other
+
+
+def _result(words: list[TimedWord], lost: list[tuple[float, float, Failure]]) -> list[TimedWord] | Failure | Partial:
+    """What is known of a stretch; the parts of one come in order, so that what failed from 0 s on is all of it."""
+    if not lost:
+        return words
+    start, _, why = lost[0]
+    return why if start == 0 and not words else Partial(words, lost)

@@ -3,14 +3,15 @@
 Where the transcript is known, --backend pocketsphinx (English, nothing to download), ctc (the recipe's recogniser) and
 wav2vec2 (a pretrained CTC model) find its times by forced alignment, and given takes the corpus's own ctm. Where it is
 not, whisper, faster_whisper, whisper_timestamped and pocketsphinx_transcribe find the words too, in what is not
-silence. whisper hears stretches in batches, tries again what it cannot believe, and leaves out loops and guesses; of
-long stretches it may miss a sentence. faster_whisper does the same by CTranslate2, 8-bit on CPUs, with weights in its
-layout or by a size (pip install 'audiolm[whisper]'). whisper_timestamped is the reference that Moshi's authors used:
+silence. whisper hears stretches in batches, tries again where it leaves something out or cannot be believed, and leaves
+out loops and guesses. faster_whisper hears by CTranslate2, 8-bit on CPUs, with weights in its layout or by a size (pip
+install 'audiolm[whisper]'), and leaves out the same. whisper_timestamped is the reference that Moshi's authors used:
 one stretch at a time, keeps what it hears, and takes openai-whisper's sizes and .pt files too. pocketsphinx_transcribe
 is for a first look: English, nothing to download, many words wrong. Each job takes a block of the recordings; `audiolm
 merge --kind align` joins the parts. Utterances that cannot be aligned, recordings without speech or words, and those of
-whose speech whisper or faster_whisper cannot believe its text for more than 5 %, go to rejected.tsv with the reason;
-the log names the other stretches that are left out.
+whose speech whisper or faster_whisper cannot believe its text for more than 5 %, go to rejected.tsv with the reason. It
+also names what is left out of the others, a line for each part with its place; these recordings do not count as
+rejected.
 """
 
 import argparse

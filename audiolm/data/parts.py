@@ -81,7 +81,8 @@ def join(work: Path, name: str, kind: str, num_jobs: int) -> list[Count]:
         tokens.merge(directory, kind, num_jobs)
         present = set(tokens.TokenReader(directory, kind).keys())
     write_rejected(directory / "rejected.tsv", sorted(rejected))
-    return [_account(data, directory, present, [item for item, _ in rejected])]
+    partly = present if kind == "align" else set()
+    return [_account(data, directory, present, [item for item, _ in rejected], partly)]
 
 
 def _recordings(path: Path) -> DataDir:
@@ -187,13 +188,16 @@ def _parts(directory: Path, pattern: str, num_jobs: int) -> Iterator[Path]:
         job += 1
 
 
-def _account(data: DataDir, directory: Path, present: set[str], rejected: list[str]) -> Count:
-    """Count inputs and rejected ones: utterances where some of those are rejected, else recordings."""
+def _account(data: DataDir, directory: Path, present: set[str], rejected: list[str], partly: set[str]) -> Count:
+    """Count inputs and rejected ones: utterances where some of those are rejected, else recordings. A recording of
+    ``partly`` is not rejected: only stretches of it are named.
+    """
     out, utts, reco_of = set(rejected), 0, {}
     for _, utt, place in read_segments(data.path / "segments") if out and data.has("segments") else ():
         utts += 1
         if utt in out:
             reco_of[utt] = place.reco
+    out -= partly - reco_of.keys()
     named = {reco_of.get(item, item) for item in rejected}
     if strange := sorted((present | named) - data.wav.keys()):
         raise AudiolmError(

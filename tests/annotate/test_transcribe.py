@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiolm.annotate.align import Failure, TimedWord
+from audiolm.annotate.align import Failure, Partial, TimedWord
 from audiolm.annotate.transcribe import (
     LONGEST,
     MARGIN,
@@ -85,7 +85,7 @@ def test_a_recording_is_rejected_whole_where_a_stretch_fails_or_nothing_is_said(
         data.wav[name] = str(tmp_path / f"{name}.wav")
     words, rejected = transcribe_recordings(data, ["long", "mute"], Beeps(), lambda wav, fs: [(0.0, len(wav) / fs)])
     assert not words
-    assert dict(rejected) == {"long": "too long, at 0.00 s", "mute": "no word found in its speech"}
+    assert dict(rejected) == {"long": "too long, from 0.00 to 2.00 s", "mute": "no word found in its speech"}
 
 
 def test_little_that_is_not_understood_costs_its_stretch_alone(data, tmp_path, capsys):
@@ -96,8 +96,49 @@ def test_little_that_is_not_understood_costs_its_stretch_alone(data, tmp_path, c
     audio.write(tmp_path / "long.wav", np.full(62 * FS, 0.5), FS)
     data.wav["long"] = str(tmp_path / "long.wav")
     words, rejected = transcribe_recordings(data, ["long"], Deaf(), lambda wav, fs: [(0.0, len(wav) / fs)])
-    assert [word.start for word in words] == [1.0, 31.0] and not rejected
-    assert "long: a stretch is left out: a loop, at 60.00 s" in capsys.readouterr().err
+    assert [word.start for word in words] == [1.0, 31.0]
+    assert rejected == [("long", "left out: a loop, from 60.00 to 62.00 s")]
+    assert "long: a stretch is left out: a loop, from 60.00 to 62.00 s" in capsys.readouterr().err
+
+
+def test_parts_that_are_left_out_are_named_at_their_places_and_only_they_count(data, tmp_path):
+    """Speech at 5…11 and 20…26 s is one stretch of pieces at 4.5…11.5 and 19.5…26.5 s; the next has no word."""
+
+    class Partly(Beeps):
+        def transcribe(self, wavs):
+            word, guess = TimedWord("w", 1.0, 2.0), Failure("a guess")
+            found = {14: Partial([word], [(6.5, 7.2, guess)]), 30: Partial([word], [(4.0, 5.5, guess)])}
+            return [found.get(len(wav) // FS, []) for wav in wavs]
+
+    audio.write(tmp_path / "parts.wav", np.full(100 * FS, 0.5), FS)
+    data.wav["parts"] = str(tmp_path / "parts.wav")
+    speech = [(5.0, 11.0), (20.0, 26.0), (40.5, 69.5), (80.0, 90.0)]
+    words, rejected = transcribe_recordings(data, ["parts"], Partly(), lambda wav, fs: speech)
+    assert [word.start for word in words] == [5.5, 41.0]
+    assert rejected == [
+        ("parts", "left out: a guess, from 11.00 to 19.70 s"),
+        ("parts", "left out: a guess, from 44.00 to 45.50 s"),
+        ("parts", "left out: no word heard in it, from 79.50 to 90.50 s"),
+    ]
+
+
+def test_digits_of_telephone_speech_are_passed_on_at_the_rate_of_their_audio(shared_data):
+    """At 16 kHz silero-vad finds nothing in seven of this speaker's takes of a digit, at 8 kHz it finds all."""
+
+    class Hears(Beeps):
+        fs, batch = 16000, 8
+
+        def transcribe(self, wavs):
+            return [[TimedWord("w", 0.0, len(wav) / self.fs)] for wav in wavs]
+
+    digits = DataDir.read(shared_data / "fsdd")
+    own = [reco for reco in digits.recos if reco.startswith("theo-4-")]
+    words, rejected = transcribe_recordings(digits, own, Hears())
+    assert len(own) == 10 and not rejected
+    covered = dict.fromkeys(own, 0.0)
+    for word in words:
+        covered[word.file] += word.duration
+    assert all(covered[reco] > 0.9 * digits.duration(reco) for reco in own)
 
 
 def test_words_without_length_are_left_out(data, tmp_path):

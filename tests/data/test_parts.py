@@ -64,6 +64,18 @@ def test_rejected_utterances_count_against_utterances(work):
     assert (count.what, count.inputs, count.rejected) == ("utterances", 8, 1)
 
 
+def test_a_recording_of_which_a_stretch_is_left_out_is_not_rejected(work):
+    named = "call1-A\tleft out: a loop, from 2.00 to 3.00 s\ncall1-A\tleft out: a guess, from 5.00 to 6.00 s\n"
+    ctm = "".join(f"call{c} {channel} 0.10 0.20 one 1.00\n" for c in "12" for channel in "AB")
+    put(work, "align", ctm__1=ctm, rejected__1__tsv=named)
+    (count,) = parts.join(work, "dev", "align", 1)
+    assert (count.what, count.inputs, count.rejected) == ("recordings", 4, 0)
+    assert sorted((work / "dump/dev/align/rejected.tsv").read_text()) == sorted(named)
+    put(work, "align", rejected__1__tsv=named + "spk-call1-A-1\tno transcript in text\n")
+    (count,) = parts.join(work, "dev", "align", 1)
+    assert (count.what, count.inputs, count.rejected) == ("utterances", 8, 1)
+
+
 def test_what_is_lost_is_named(work):
     put(work, "align", ctm__1="call1 A 0.10 0.20 one 1.00\n", rejected__1__tsv="")
     with pytest.raises(
