@@ -138,7 +138,7 @@ def _words(turns: list[str], tokenizer: "Tokenizer", marked: bool) -> list[list[
     from audiolm.text.normalize import tidy
 
     said = [(number % 2 == 0, word) for number, turn in enumerate(turns) for word in tidy(turn).split()]
-    marks = turn_marks([is_main for is_main, _ in said]) if marked else {}
+    marks = turn_marks([is_main for is_main, _ in said], tokenizer.specials) if marked else {}
     return with_marks([tokenizer.encode_word(word) for _, word in said], marks)
 
 

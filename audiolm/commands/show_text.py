@@ -32,9 +32,10 @@ def run(args: argparse.Namespace) -> None:
     from audiolm.data.tokens import TokenReader
     from audiolm.errors import AudiolmError, did_you_mean
     from audiolm.streams.text import runs
-    from audiolm.text.tokenizer import EPAD, PAD, Tokenizer
+    from audiolm.text.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.load(args.tokenizer)
+    specials = tokenizer.specials
     reader = TokenReader(args.archive, "text", tokenizer.checksum)
     known, rate = reader.keys(), reader.meta.frame_rate
     if not known:
@@ -46,10 +47,10 @@ def run(args: argparse.Namespace) -> None:
     initial = np.array([tokenizer.starts_word(id) for id in range(tokenizer.vocab_size)])
     for key in ids:
         tokens = reader.read(key)[:, 0].astype(np.int64)
-        pads, epads = ((tokens == which).mean() for which in (PAD, EPAD))
+        pads, epads = ((tokens == which).mean() for which in (specials.pad, specials.epad))
         seconds = len(tokens) / rate
         print(f"{key}: {len(tokens)} frames, {seconds:.2f} s, {pads:.1%} PAD, {epads:.1%} EPAD")
-        parts = runs(tokens, initial)
+        parts = runs(tokens, initial, specials)
         if args.frames:
             parts = [(frame + number, [id]) for frame, part in parts for number, id in enumerate(part)]
         end = seconds if args.end is None else args.end
@@ -61,9 +62,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _line(frame: int, part: list[int], rate: float, tokenizer) -> str:
-    pieces = tokenizer.pieces(part)
-    if pieces[0] in NAMES:
-        what = f"{pieces[0]:<16} {NAMES[pieces[0]]}"
+    if name := tokenizer.specials.name(part[0]):
+        what = f"{name:<16} {NAMES[name]}"
     else:
-        what = f"{tokenizer.decode(part):<16} {' '.join(pieces)}"
+        what = f"{tokenizer.decode(part):<16} {' '.join(tokenizer.pieces(part))}"
     return f"{frame / rate:9.2f} s {frame:7d} {len(part):4d}  {what}".rstrip()

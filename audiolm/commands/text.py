@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from audiolm.data.datadir import DataDir
     from audiolm.data.tables import Problem, Word
     from audiolm.streams.text import TextStats
+    from audiolm.text.specials import Specials
 
 
 MOST_LOST = 0.1  # share of a recording's pieces that may find no frame, and of its words' time in which they overlap
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
     if not 0 < args.frame_rate < math.inf:
         raise AudiolmError(f"--frame_rate {args.frame_rate:g}: expected frames a second, such as 12.5")
     tokenizer = Tokenizer.load(args.tokenizer)
-    meta = Meta(args.frame_rate, (tokenizer.vocab_size,), tokenizer.checksum)
+    meta = Meta(args.frame_rate, (tokenizer.vocab_size,), tokenizer.checksum, tokenizer.specials)
     spelling = functools.cache(tokenizer.encode_word)
     for name in args.sets:
         data = read_share(args.dir / "dump" / name / "audio", args.job, args.num_jobs)
@@ -83,7 +84,9 @@ def run(args: argparse.Namespace) -> None:
                             raise AudiolmError(disorder[one])
                     said, marks = words[reco], None
                     if args.turns:
-                        said, marks = turns(said, [word for other in others[reco] for word in words[other]])
+                        said, marks = turns(
+                            said, [word for other in others[reco] for word in words[other]], tokenizer.specials
+                        )
                     for word in said:
                         if word.start >= duration:
                             raise AudiolmError(f"'{word.word}' at {word.start} s is beyond the end at {duration} s")
@@ -96,6 +99,7 @@ def run(args: argparse.Namespace) -> None:
                         args.overlap,
                         [word.start + word.duration for word in said],
                         marks,
+                        tokenizer.specials,
                     )
                     lost, of = stats.lost_pieces, stats.pieces + stats.lost_pieces
                     if args.overlap == "shift" and lost > MOST_LOST * of and overlap(said) > MOST_LOST:
@@ -137,12 +141,12 @@ def read_words(data: "DataDir", path: Path) -> "tuple[dict[str, list[Word]], dic
     return data.by_reco(words), disorder
 
 
-def turns(own: "list[Word]", others: "list[Word]") -> "tuple[list[Word], dict[int, int]]":
+def turns(own: "list[Word]", others: "list[Word]", specials: "Specials") -> "tuple[list[Word], dict[int, int]]":
     """All words in order of time, and where their turns begin (:func:`audiolm.streams.text.turn_marks`)."""
     from audiolm.streams.text import turn_marks
 
     said = sorted([(word, True) for word in own] + [(word, False) for word in others], key=lambda pair: pair[0].start)
-    return [word for word, _ in said], turn_marks([is_own for _, is_own in said])
+    return [word for word, _ in said], turn_marks([is_own for _, is_own in said], specials)
 
 
 def overlap(words: "list[Word]") -> float:

@@ -2,7 +2,8 @@
 
 Documents come from data/<set>/text (Kaldi, a document a line) and data/<set>/*.txt, *.txt.gz (plain UTF-8). Each
 becomes BOS, its pieces, EOS; one after another they fill the entries of a token archive. White space within a document
-is single spaces. What the tokenizer cannot spell is left out and named in rejected.tsv.
+is single spaces to a SentencePiece model; byte-level BPE keeps it, and so the line breaks of --layout paragraphs. What
+the tokenizer cannot spell is left out and named in rejected.tsv.
 """
 
 import argparse
@@ -17,14 +18,13 @@ if TYPE_CHECKING:
 
 ENTRY = 1 << 20  # tokens of an entry, but for its last document's
 BLOCK = 1000  # neighbouring documents that one job takes together
-CACHE = 1 << 18  # distinct words whose pieces are kept
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
     add_array_options(parser)
     parser.add_argument(
-        "--tokenizer", type=Path, required=True, help="folder of the text tokenizer, or its .model file"
+        "--tokenizer", type=Path, required=True, help="folder of the text tokenizer, or its .model or .json file"
     )
     parser.add_argument(
         "--layout",
@@ -36,8 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write this job's share of every set."""
-    import functools
-
     import numpy as np
 
     from audiolm.data.documents import Counts
@@ -45,12 +43,11 @@ def run(args: argparse.Namespace) -> None:
     from audiolm.data.tools import write_rejected
     from audiolm.errors import AudiolmError
     from audiolm.jobs.progress import progress
-    from audiolm.text.normalize import tidy
-    from audiolm.text.tokenizer import BOS, EOS, Tokenizer
+    from audiolm.text.tokenizer import Tokenizer
 
     tokenizer = Tokenizer.load(args.tokenizer)
-    spell = functools.lru_cache(CACHE)(tokenizer.encode_word)
-    meta = Meta(0, (tokenizer.vocab_size,), tokenizer.checksum)
+    _, bos, eos, _ = specials = tokenizer.specials
+    meta = Meta(0, (tokenizer.vocab_size,), tokenizer.checksum, specials)
     for name in args.sets:
         directory = args.dir / "dump" / name / "tokens"
         inputs, total, rejected, packed, entries = 0, Counts(), [], [], 0
@@ -66,17 +63,15 @@ def run(args: argparse.Namespace) -> None:
                 inputs += 1
                 if (inputs - 1) // BLOCK % args.num_jobs != args.job - 1:
                     continue
-                words = tidy(text).split()
                 try:
-                    ids = [id for word in words for id in spell(word)]
+                    text, ids = tokenizer.encode_document(text)
                     if not ids:
                         raise AudiolmError("no words")
                 except AudiolmError as error:
                     rejected.append((id, str(error)))
                     continue
-                packed += [BOS, *ids, EOS]
-                size = len(" ".join(words).encode()) + 1
-                total += Counts(0, 1, len(ids) + 1, len(words), size)
+                packed += [bos, *ids, eos]
+                total += Counts(0, 1, len(ids) + 1, len(text.split()), len(text.encode()) + 1)
                 if len(packed) >= ENTRY:
                     flush()
             flush()

@@ -21,6 +21,7 @@ import numpy as np
 from audiolm.data.files import temporary, write_lines
 from audiolm.data.tables import rows, split
 from audiolm.errors import AudiolmError
+from audiolm.text.specials import SENTENCEPIECE, Specials
 
 # What numpy writes for plain integer arrays (format 1.0, 2.0): nothing else is evaluated.
 NPY_HEADER = re.compile(
@@ -40,15 +41,27 @@ class Meta:
         frame_rate: frames a second; 0 for packed text, which has no time.
         vocab_sizes: of every stream (column), number of different tokens.
         source: checksum of the codec or tokenizer that made them.
+        special_ids: of text, the ids of EPAD, BOS, EOS and PAD; None = 0, 1, 2, 3.
     """
 
     frame_rate: float
     vocab_sizes: tuple[int, ...]
     source: str
+    special_ids: tuple[int, ...] | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "frame_rate", float(self.frame_rate))
         object.__setattr__(self, "vocab_sizes", tuple(int(size) for size in self.vocab_sizes))
+        if self.special_ids is not None:
+            ids = tuple(int(id) for id in self.special_ids)
+            if len(set(ids)) != 4 or not all(0 <= id < self.vocab_sizes[0] for id in ids):
+                raise ValueError(f"special_ids {list(ids)}, expected four different ids below {self.vocab_sizes[0]}")
+            object.__setattr__(self, "special_ids", None if ids == SENTENCEPIECE else ids)
+
+    @property
+    def specials(self) -> Specials:
+        """Ids of the special tokens of text."""
+        return Specials.of(self.special_ids)
 
     @property
     def dtype(self) -> np.dtype:
@@ -62,7 +75,10 @@ def write_meta(directory: str | os.PathLike, kind: str, meta: Meta) -> None:
 
 
 def _meta_text(kind: str, meta: Meta) -> str:
-    return json.dumps({"kind": kind, **asdict(meta)}, indent=2)
+    fields = asdict(meta)
+    if meta.special_ids is None:
+        del fields["special_ids"]
+    return json.dumps({"kind": kind, **fields}, indent=2)
 
 
 def read_meta(directory: str | os.PathLike, kind: str) -> Meta:

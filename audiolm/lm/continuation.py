@@ -6,7 +6,7 @@ import torch
 
 from audiolm.lm.backbone import Backbone
 from audiolm.lm.sampling import Sampling, sample
-from audiolm.text.tokenizer import BOS, EOS, EPAD, PAD
+from audiolm.text.specials import SENTENCEPIECE, Specials
 
 
 @torch.no_grad()
@@ -17,6 +17,7 @@ def continue_texts(
     sampling: Sampling,
     seed: int = 0,
     vocab: int | None = None,
+    specials: Specials = SENTENCEPIECE,
 ) -> list[list[int]]:
     """What follows each prompt: at most ``tokens`` ids, without the EOS that ends it.
 
@@ -27,15 +28,18 @@ def continue_texts(
         sampling: how tokens are drawn.
         seed: of the draws.
         vocab: ids of the tokenizer, where the model has more: those are not drawn; None = as many.
+        specials: ids of the tokenizer's special tokens.
     """
     device = backbone.text_head.weight.device
     generator = torch.Generator(device).manual_seed(seed)
     longest = max(map(len, prompts))
     cache = backbone.transformer.make_cache(len(prompts), frames=longest + tokens)
-    given = torch.tensor([[*prompt, *[PAD] * (longest - len(prompt))] for prompt in prompts], device=device)
+    given = torch.tensor([[*prompt, *[specials.pad] * (longest - len(prompt))] for prompt in prompts], device=device)
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
     most = backbone.text_head.out_features
-    never = torch.tensor([EPAD, BOS, PAD, *range(most if vocab is None else vocab, most)], device=device)
+    never = torch.tensor(
+        [specials.epad, specials.bos, specials.pad, *range(most if vocab is None else vocab, most)], device=device
+    )
     found: list[list[int]] = [[] for _ in prompts]
     going = [True] * len(prompts)
     token = given[:, 0]
@@ -46,7 +50,7 @@ def continue_texts(
             token = torch.where(step < lengths, given[:, step], token)
         for slot, (id, length) in enumerate(zip(token.tolist(), lengths.tolist(), strict=True)):
             if step >= length and going[slot]:
-                going[slot] = id != EOS and len(found[slot]) < tokens
+                going[slot] = id != specials.eos and len(found[slot]) < tokens
                 found[slot] += [id] if going[slot] else []
         if not any(going):
             break

@@ -73,7 +73,7 @@ def read_texts(directory: str | Path, text_vocab: int) -> tuple[list[np.ndarray]
     files = datadir.recos_of_files(reader.keys())
     streams = {key: reader.read(key)[:, 0] for key in reader.keys()}
     texts = [
-        dialogue_text(streams[key], [streams[other] for other in keys if other != key])
+        dialogue_text(streams[key], [streams[other] for other in keys if other != key], reader.meta.specials)
         for keys in files.values()
         for key in keys
     ]

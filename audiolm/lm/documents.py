@@ -7,7 +7,6 @@ import numpy as np
 
 from audiolm.data.tokens import TokenReader
 from audiolm.errors import AudiolmError
-from audiolm.text.tokenizer import BOS
 from audiolm.train.randomness import Key
 from audiolm.train.system import Examples
 
@@ -64,7 +63,7 @@ class Packed:
         """Every document, int64 [2 + pieces]: BOS, pieces, EOS."""
         for key in self.keys:
             tokens = self.reader.read(key)[:, 0].astype(np.int64)
-            yield from np.split(tokens, np.flatnonzero(tokens == BOS)[1:])
+            yield from np.split(tokens, np.flatnonzero(tokens == self.reader.meta.specials.bos)[1:])
 
 
 class Documents(Examples):

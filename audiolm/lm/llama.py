@@ -1,19 +1,23 @@
-"""Text LMs of transformers that are shaped as ours: Llama, Helium and Mistral; Qwen2 and 3 without what those add.
+"""Text LMs of transformers that are shaped as ours: Llama, Helium, Mistral and Qwen2; Qwen3 without what it adds.
 
 Such a folder holds ``config.json`` and ``model.safetensors``, or several files with ``model.safetensors.index.json``.
 Nothing of transformers is imported. Differences of layout:
 
 - queries, keys and values are three matrices there and one here; so are the feed-forward block's gate and value;
 - rotary pairs are halves of a head there as here, but neighbours in Helium, whose rows are permuted;
-- the output matrix may be the embedding's (``tie_word_embeddings``): here it is a copy, which training may change;
-- our embedding has two more rows: that of the start token, which is a copy of BOS's, and that of absent tokens, zero.
+- the output matrix may be the embedding's (``tie_word_embeddings``): here it is a copy, which training may change; it
+  is written as tied where the two are the same still;
+- our embedding has two more rows: that of the start token, which is a copy of BOS's, and that of absent tokens, zero;
+- special tokens of text streams that the LM's tokenizer lacks get rows after its own ids. Both matrices' new rows are
+  the means of their rows of the tokenizer's ids: the LM takes the new tokens for no word in particular, and gives them
+  the probability of an average one. Rows that the LM has beyond its tokenizer's ids (padding) are taken first.
 
 What our model does not have is refused with the name of the key.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +30,8 @@ from audiolm.errors import AudiolmError, first_line
 from audiolm.lm.backbone import Backbone
 from audiolm.nn.rope import pairs_to_halves
 from audiolm.nn.transformer import TransformerConfig
-from audiolm.text.tokenizer import BOS, EOS, PAD
+from audiolm.text.specials import SENTENCEPIECE, Specials
+from audiolm.text.tokenizer import SentencePiece, Tokenizer
 from audiolm.train.checkpoint import save_tensors
 from audiolm.train.system import check_same_tensors
 
@@ -92,7 +97,34 @@ def read_llama(folder: str | Path) -> Llama:
     return Llama(text_vocab, config, int(settings.get("max_position_embeddings") or 2048), state)
 
 
-def write_llama(backbone: Backbone, folder: str | Path, positions: int) -> None:
+def with_tokenizer(found: Llama, tokenizer: Tokenizer, source: str | Path) -> Llama:
+    """The LM with rows for special tokens that were appended to its tokenizer's ids, and the start token's as BOS's.
+
+    Raises:
+        AudiolmError: the tokenizer has ids of its own that the LM has not.
+    """
+    own, rows = tokenizer.own_size, found.text_vocab
+    if own > rows:
+        raise AudiolmError(
+            f"{source}: its tokenizer has text ids up to {own - 1}, its embedding {rows} rows; give the tokenizer that "
+            "the LM was trained with (--tokenizer)"
+        )
+    appended = [id for id in tokenizer.specials if id >= own]
+    if not appended and isinstance(tokenizer, SentencePiece):
+        return found
+    vocab, state = max(rows, tokenizer.vocab_size), dict(found.state)
+    for name in ("text_embedding.weight", "text_head.weight"):
+        table = state[name]
+        grown = torch.zeros(vocab, table.shape[1], dtype=table.dtype)
+        grown[:rows] = table[:rows]
+        grown[appended] = table[:own].float().mean(0).to(table.dtype)
+        if name == "text_embedding.weight":
+            grown = torch.cat((grown, grown[tokenizer.specials.bos, None], torch.zeros_like(grown[:1])))
+        state[name] = grown
+    return replace(found, text_vocab=vocab, state=state)
+
+
+def write_llama(backbone: Backbone, folder: str | Path, positions: int, specials: Specials = SENTENCEPIECE) -> None:
     """Write ``config.json`` and ``model.safetensors``: a ``LlamaForCausalLM``, or a ``MistralForCausalLM`` where the
     backbone has a ``context`` (its sliding window).
 
@@ -115,7 +147,7 @@ def write_llama(backbone: Backbone, folder: str | Path, positions: int) -> None:
             f"temporal.{key} is {value}: no Llama of transformers is so, expected {fixed.get(key, 'a number')}; keep "
             "the model in our own layout"
         )
-    kind = "llama" if config.context is None else "mistral"
+    kind = "qwen2" if config.qkv_bias else "llama" if config.context is None else "mistral"
     vocab = backbone.text_head.out_features
     settings = {
         "architectures": [f"{kind.capitalize()}ForCausalLM"],
@@ -134,14 +166,18 @@ def write_llama(backbone: Backbone, folder: str | Path, positions: int) -> None:
         "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base},
         "attention_bias": False,
         "mlp_bias": False,
-        "tie_word_embeddings": False,
-        "bos_token_id": BOS,
-        "eos_token_id": EOS,
-        "pad_token_id": PAD,
+        "tie_word_embeddings": _is_tied(backbone),
+        "bos_token_id": specials.bos,
+        "eos_token_id": specials.eos,
+        "pad_token_id": specials.pad,
         "dtype": "float32",
     }
     if kind == "mistral":
         settings["sliding_window"] = config.context
+    if kind == "qwen2":
+        settings |= {"use_sliding_window": config.context is not None, "sliding_window": config.context}
+        settings |= {"max_window_layers": 0} if config.context is not None else {}
+        del settings["attention_bias"], settings["mlp_bias"]
     folder.mkdir(parents=True, exist_ok=True)
     save_tensors(_theirs(backbone), folder / WEIGHTS, {"format": "pt"})
     (folder / CONFIG).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
@@ -188,6 +224,7 @@ def _shape(settings: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: P
         heads=heads,
         kv_heads=len(keys) // head_dim,
         ffn_dim=number("intermediate_size"),
+        qkv_bias=kind == "qwen2",
         norm_eps=float(settings.get("rms_norm_eps", eps)),
         rope_base=float(rope.get("rope_theta", settings.get("rope_theta") or theta)),
         context=_window(settings, layers, refuse),
@@ -226,8 +263,7 @@ def _ours(
         return pairs_to_halves(weight, heads) if settings["model_type"] in NEIGHBOURS else weight
 
     embedding = take("model.embed_tokens.weight")
-    bos = settings.get("bos_token_id")
-    bos = bos if isinstance(bos, int) and 0 <= bos < len(embedding) else BOS
+    bos = _bos(settings, len(embedding))
     state = {"text_embedding.weight": torch.cat((embedding, embedding[bos, None], torch.zeros_like(embedding[:1])))}
     for layer in range(config.layers):
         theirs, ours = f"model.layers.{layer}.", f"transformer.layers.{layer}."
@@ -235,6 +271,9 @@ def _ours(
         queries = turned(attention + "q_proj.weight", config.heads)
         keys = turned(attention + "k_proj.weight", config.kv_heads)
         state[ours + "attention.in_proj.weight"] = torch.cat((queries, keys, take(attention + "v_proj.weight")))
+        if config.qkv_bias:
+            biases = [take(f"{attention}{part}_proj.bias") for part in "qkv"]
+            state[ours + "attention.in_proj.bias"] = torch.cat(biases)
         state[ours + "attention.out_proj.weight"] = take(attention + "o_proj.weight")
         gate = take(theirs + "mlp.gate_proj.weight")
         state[ours + "feedforward.linear_in.weight"] = torch.cat((gate, take(theirs + "mlp.up_proj.weight")))
@@ -255,6 +294,17 @@ def _ours(
     return state
 
 
+def _bos(settings: Mapping[str, Any], rows: int) -> int:
+    bos = settings.get("bos_token_id")
+    return bos if isinstance(bos, int) and 0 <= bos < rows else SENTENCEPIECE.bos
+
+
+def _is_tied(backbone: Backbone) -> bool:
+    """Whether embedding and head are the same matrix."""
+    head = backbone.text_head.weight
+    return torch.equal(backbone.text_embedding.weight[: len(head)], head)
+
+
 def _theirs(backbone: Backbone) -> dict[str, Tensor]:
     config, vocab = backbone.transformer.config, backbone.text_head.out_features
     sizes = [config.dim // config.heads * count for count in (config.heads, *[config.kv_heads or config.heads] * 2)]
@@ -265,6 +315,9 @@ def _theirs(backbone: Backbone) -> dict[str, Tensor]:
         tensors |= {
             f"{name}self_attn.{part}_proj.weight": weight for part, weight in zip("qkv", projections, strict=True)
         }
+        if config.qkv_bias:
+            biases = layer.attention.in_proj.bias.split(sizes)
+            tensors |= {f"{name}self_attn.{part}_proj.bias": bias for part, bias in zip("qkv", biases, strict=True)}
         gate, value = layer.feedforward.linear_in.weight.chunk(2)
         tensors |= {
             f"{name}self_attn.o_proj.weight": layer.attention.out_proj.weight,
@@ -275,7 +328,8 @@ def _theirs(backbone: Backbone) -> dict[str, Tensor]:
             f"{name}post_attention_layernorm.weight": layer.norm2.weight,
         }
     tensors["model.norm.weight"] = backbone.norm.weight
-    tensors["lm_head.weight"] = backbone.text_head.weight
+    if not _is_tied(backbone):
+        tensors["lm_head.weight"] = backbone.text_head.weight
     return {name: tensor.detach().float().cpu() for name, tensor in tensors.items()}
 
 

@@ -15,7 +15,7 @@ from audiolm.errors import AudiolmError
 from audiolm.lm import llama
 from audiolm.lm.backbone import Backbone
 from audiolm.nn.transformer import TransformerConfig
-from audiolm.text.tokenizer import MODEL_FILE, Tokenizer
+from audiolm.text.tokenizer import FILES, Specials, Tokenizer
 from audiolm.train import checkpoint, config
 from audiolm.train.options import read_config
 from audiolm.train.yaml_files import write_yaml
@@ -58,11 +58,12 @@ def find_folder(name: str | Path) -> Path:
     from audiolm.encoders.hub import find_weights
 
     weights = (llama.WEIGHTS, "model-*.safetensors")
-    return find_weights(str(name), "text LM", llama.CONFIG, weights, also=("*.model",))
+    return find_weights(str(name), "text LM", llama.CONFIG, weights, also=FILES)
 
 
 def find_tokenizer(name: str | Path) -> Tokenizer:
-    """The tokenizer of a text LM: a SentencePiece ``.model`` file, by itself or in an LM's folder or hub repository.
+    """The tokenizer of a text LM: a SentencePiece ``.model`` or a ``tokenizer.json``, by itself or in an LM's folder or
+    hub repository.
 
     Raises:
         AudiolmError: there is none, or one that text streams cannot use.
@@ -71,11 +72,11 @@ def find_tokenizer(name: str | Path) -> Tokenizer:
     if not path.exists():
         from audiolm.encoders.hub import find_weights
 
-        path = find_weights(str(name), "LM", llama.CONFIG, also=("*.model",))
-    if path.is_dir() and not any(path.glob("*.model")):
+        path = find_weights(str(name), "LM", llama.CONFIG, also=FILES)
+    if path.is_dir() and not Tokenizer.is_in(path):
         raise AudiolmError(
-            f"{path} holds no SentencePiece model (*.model), the only kind of tokenizer that text streams take; name "
-            "one with --tokenizer"
+            f"{path} holds no tokenizer: neither a SentencePiece model (*.model) nor a tokenizer.json; name one with "
+            "--tokenizer"
         )
     return Tokenizer.load(path)
 
@@ -85,7 +86,7 @@ def load_text_lm(name: str | Path, device: torch.device | str = "cpu") -> TextLM
 
     Args:
         name: an experiment of ``system: textlm`` that was trained with ``tokenizer``, or the folder or hub id of a
-            Llama-shaped model of transformers with a SentencePiece model beside it.
+            Llama-shaped model of transformers with its tokenizer beside it.
 
     Raises:
         AudiolmError: there is none, or the model does not fit ours.
@@ -93,7 +94,9 @@ def load_text_lm(name: str | Path, device: torch.device | str = "cpu") -> TextLM
     if not is_experiment(name):
         folder = find_folder(name)
         found = llama.read_llama(folder)
-        backbone, tokenizer = Backbone(found.text_vocab, found.config), find_tokenizer(folder)
+        tokenizer = find_tokenizer(folder)
+        found = llama.with_tokenizer(found, tokenizer, folder)
+        backbone = Backbone(found.text_vocab, found.config)
         backbone.load_state_dict({**found.state, "tokenizer.digest": digest_of(tokenizer)})
         return TextLM(backbone.to(device).eval(), tokenizer, found.positions, _weights_checksum(folder))
     system, settings = config.load(name)
@@ -107,10 +110,15 @@ def load_text_lm(name: str | Path, device: torch.device | str = "cpu") -> TextLM
     except AudiolmError as error:
         raise AudiolmError(f"{Path(name) / checkpoint.MODEL}: {error}") from None
     backbone.load_state_dict(load)
-    if not any(Path(name).glob("*.model")):
+    if not Tokenizer.is_in(name):
         raise AudiolmError(f"{name} has no tokenizer beside its weights: train it with --tokenizer, or copy it there")
     tokenizer = Tokenizer.load(name)
     backbone.tokenizer.claim(tokenizer.checksum, "tokenizer")
+    if tokenizer.specials != Specials.of(settings.specials):
+        raise AudiolmError(
+            f"{name}: config.yaml has specials {settings.specials}, its tokenizer {list(tokenizer.specials)}; copy the "
+            "tokenizer there that the LM was trained with"
+        )
     weights, dialogues = checkpoint.checksum(name), settings.corpus == "dialogues"
     return TextLM(backbone.to(device).eval(), tokenizer, settings.tokens, weights, dialogues)
 
@@ -131,14 +139,15 @@ def export_text_lm(name: str | Path, out: str | Path, to: str | None = None) -> 
     lm = load_text_lm(name)
     lm.tokenizer.save(out)
     if to == "transformers":
-        llama.write_llama(lm.backbone, out, lm.tokens)
-        return f"AutoModelForCausalLM.from_pretrained('{out}'), its ids with SentencePiece and {out}/{MODEL_FILE}"
+        llama.write_llama(lm.backbone, out, lm.tokens, lm.tokenizer.specials)
+        return f"AutoModelForCausalLM.from_pretrained('{out}'), {lm.tokenizer.usage(out)}"
     settings = {
         "system": "textlm",
         "text_vocab": lm.backbone.text_head.out_features,
         "temporal": asdict(lm.backbone.transformer.config),
         "tokens": lm.tokens,
         "corpus": "dialogues" if lm.dialogues else "documents",
+        "specials": special_ids(lm.tokenizer),
     }
     write_yaml(out / "config.yaml", settings)
     write_yaml(out / "config.yaml", read_config([out / "config.yaml"]).complete)
@@ -163,10 +172,12 @@ def read_init(name: str | Path, backbone: Backbone, key: str) -> Mapping[str, Te
         return checkpoint.load_model(name)
     folder = find_folder(name)
     found = llama.read_llama(folder)
+    tokenizer = Tokenizer.load(folder) if Tokenizer.is_in(folder) else None
+    if tokenizer is not None:
+        found = llama.with_tokenizer(found, tokenizer, folder)
     check_shape(found, backbone, key, folder)
     state = {PREFIX + part: tensor for part, tensor in found.state.items()}
-    beside = any(folder.glob("*.model"))
-    digest = digest_of(Tokenizer.load(folder)) if beside else torch.zeros(8, dtype=torch.uint8)
+    digest = torch.zeros(8, dtype=torch.uint8) if tokenizer is None else digest_of(tokenizer)
     return {**state, f"{PREFIX}tokenizer.digest": digest}
 
 
@@ -182,6 +193,11 @@ def check_shape(found: llama.Llama, backbone: Backbone, key: str, folder: Path) 
         wrong.append(f"{key.rpartition('.')[0]}.text_vocab is {vocab}, there {found.text_vocab}".lstrip("."))
     if wrong:
         raise AudiolmError(f"{folder} is of another shape: {'; '.join(wrong)}; set these keys to what is there")
+
+
+def special_ids(tokenizer: Tokenizer) -> list[int] | None:
+    """A tokenizer's special ids as a config tells them; None: 0, 1, 2, 3."""
+    return None if tokenizer.specials == Specials() else list(tokenizer.specials)
 
 
 def digest_of(tokenizer: Tokenizer) -> Tensor:

@@ -1,6 +1,6 @@
 """Training of the text LM: ``system: textlm``. Its weights can start an audio LM's temporal transformer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import log
 from pathlib import Path
@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from audiolm.data.tokens import read_meta
+from audiolm.errors import AudiolmError
 from audiolm.lm.backbone import Backbone
 from audiolm.lm.dialogues import Dialogues, dialogue_pieces
 from audiolm.lm.documents import ABSENT, Documents, document_windows
 from audiolm.lm.load import read_init
 from audiolm.lm.loss import head_losses
 from audiolm.nn.transformer import TransformerConfig
-from audiolm.text.tokenizer import BOS, Tokenizer
+from audiolm.text.specials import Specials
+from audiolm.text.tokenizer import Tokenizer
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.memory import layers_bytes
 from audiolm.train.ranks import mean_ranks
@@ -41,6 +43,8 @@ class TextLMConfig:
         valid_windows: of documents, the number of sequences to validate on, spread over the validation set; 0 = all.
         tokenizer: folder of the tokenizer. Validation on documents is then also told by word and by byte, and a copy
             goes with the weights.
+        specials: ids of EPAD, BOS, EOS and PAD; null: those of the text to train on, which training finds and keeps in
+            config.yaml where they are not 0, 1, 2, 3.
     """
 
     text_vocab: int
@@ -51,17 +55,22 @@ class TextLMConfig:
     tokens: int = 128
     valid_windows: int = 0
     tokenizer: str | None = None
+    specials: list[int] | None = None
 
 
 class TextLMSystem(System):
     """The backbone alone, on words."""
 
     config_class = TextLMConfig
+    found_keys = frozenset({"specials"})
     optimizers = {"main": OptimizerConfig(weight_decay=0.1)}
 
     def __init__(self, config: TextLMConfig):
         super().__init__(config)
         self.backbone = Backbone(config.text_vocab, config.temporal)
+        if config.specials is None:
+            config.specials = found_specials([config.train], ARCHIVES[config.corpus])
+        self.specials = Specials.of(config.specials)
         self.spelling = None if config.tokenizer is None else Tokenizer.load(config.tokenizer)
         if self.spelling is not None:
             lengths = self.spelling.byte_lengths()
@@ -85,6 +94,9 @@ class TextLMSystem(System):
 
     def blocks(self) -> list[nn.Module]:
         return list(self.backbone.transformer.layers)
+
+    def found(self) -> dict[str, Any]:
+        return {"specials": self.config.specials}
 
     def examples(self) -> Examples:
         config, kind = self.config, ARCHIVES[self.config.corpus]
@@ -123,8 +135,9 @@ class TextLMSystem(System):
         targets = targets[targets != ABSENT]
         metrics = {"loss": (nats, targets.new_tensor(len(targets)))}
         if self.config.corpus == "documents" and self.spelling is not None:
-            words, lengths = self.piece_starts_word[targets].sum(), self.piece_bytes[targets].sum()
-            ends = (self.piece_bytes[targets] == 0).sum()
+            ends = (targets == self.specials.eos).sum()
+            first = 0 if self.spelling.leading_space else ends  # words, and their spaces, that no piece begins with
+            words, lengths = self.piece_starts_word[targets].sum() + first, self.piece_bytes[targets].sum() + first
             metrics["nats_per_word"] = (nats, words + ends)
             metrics["bits_per_byte"] = (nats / log(2), lengths)
         return metrics
@@ -133,7 +146,7 @@ class TextLMSystem(System):
         """Summed cross entropy, and the targets [B, T]: all tokens but, of documents, BOS, which is no news."""
         targets = tokens[:, 1:]
         if self.config.corpus == "documents":
-            targets = targets.masked_fill(targets == BOS, ABSENT)
+            targets = targets.masked_fill(targets == self.specials.bos, ABSENT)
         states = self.backbone(self.backbone.embed_text(tokens[:, :-1]))
         heads = self.backbone.text_head.weight.T[None]
         nats = head_losses(states.flatten(0, 1)[None], heads, targets.flatten()[None], states.new_ones(1, 1))
@@ -141,6 +154,15 @@ class TextLMSystem(System):
 
     def read_init(self, name: str) -> Mapping[str, Tensor]:
         return read_init(name, self.backbone, "temporal")
+
+
+def found_specials(directories: Sequence[str], kind: str) -> list[int] | None:
+    """Ids of the special tokens in the first of some sets' archives of text; None: 0, 1, 2, 3, or no archive yet."""
+    try:
+        ids = read_meta(Path(directories[0]) / kind, kind).special_ids
+    except AudiolmError:  # whatever is wrong with it is told where it is read
+        return None
+    return None if ids is None else list(ids)
 
 
 def _is_first_rank() -> bool:

@@ -32,6 +32,7 @@ class TransformerConfig:
         layer_scale: initial value of the learnt scale on each residual branch (Mimi: 0.01); None = no such scale.
         causal: frames see no later frame.
         context: a frame sees itself and the ``context - 1`` frames before it; None = all before it.
+        qkv_bias: queries, keys and values have a bias (Qwen2).
         rope_base: base of the rotary positions; None = no positions.
         dropout: on attention weights and residual branches.
     """
@@ -48,6 +49,7 @@ class TransformerConfig:
     causal: bool = True
     context: int | None = None
     rope_base: float | None = 10000.0
+    qkv_bias: bool = False
     dropout: float = 0.0
 
     def __post_init__(self):
@@ -71,7 +73,9 @@ class TransformerLayer(nn.Module):
         super().__init__()
         self.dropout = config.dropout
         self.norm1 = make_norm(config.norm, config.dim, config.norm_eps)
-        self.attention = Attention(config.dim, config.heads, config.kv_heads or config.heads, config.dropout)
+        self.attention = Attention(
+            config.dim, config.heads, config.kv_heads or config.heads, config.dropout, config.qkv_bias
+        )
         self.norm2 = make_norm(config.norm, config.dim, config.norm_eps)
         self.feedforward = FeedForward(config.dim, config.ffn_dim, gated=config.ffn == "silu_gated")
         if config.layer_scale is None:
@@ -221,6 +225,8 @@ class TransformerCache:
 
 
 def init_linear(module: nn.Module) -> None:
-    """Normal weights of variance 1 / inputs: keeps the variance of normalised activations."""
+    """Normal weights of variance 1 / inputs, no bias: keeps the variance of normalised activations."""
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=module.in_features**-0.5)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -10,7 +10,7 @@ from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Turn, Word, read_rttm
 from audiolm.data.tokens import TokenReader
 from audiolm.report.picture import audio_uri, envelope_path
-from audiolm.text.tokenizer import EPAD, PAD, Tokenizer
+from audiolm.text.tokenizer import Tokenizer
 
 SCALE = 128  # units a second
 MOST_SECONDS = 40.0
@@ -151,7 +151,7 @@ def _channel(channel: Channel, index: int, top: float, tokenizer: Tokenizer, lou
     y += FOUND + PAD_COUNT
     step = SCALE / channel.frame_rate
     for frame, token in enumerate(channel.tokens.tolist()):
-        kind = "pad" if token == PAD else "epad" if token == EPAD else "word"
+        kind = {"PAD": "pad", "EPAD": "epad"}.get(tokenizer.specials.name(token), "word")
         speaker = f" s{index}" if kind == "word" else ""
         name = tokenizer.pieces([token])[0]
         parts.append(

@@ -20,7 +20,6 @@ from audiolm.score.record import Score, bootstrap_ci
 from audiolm.score.text_lm import document_losses
 from audiolm.streams.text import turn_marks
 from audiolm.text.normalize import normalize
-from audiolm.text.tokenizer import BOS
 
 PAUSE = 0.5  # seconds; a shorter one does not end a turn
 NLL = (
@@ -144,8 +143,8 @@ def likelihoods(lm: TextLM, conversations: Sequence[Sequence[Turn]]) -> tuple[li
 
 def _tokens(lm: TextLM, turns: Sequence[Turn]) -> Iterator[int]:
     """As the text LM reads them: BOS and EOS at changes of speaker where it was trained so, else one document."""
-    yield lm.backbone.text_head.out_features if lm.dialogues else BOS
-    marks = turn_marks([channel == 0 for _, channel, _ in turns]) if lm.dialogues else {}
+    yield lm.backbone.text_head.out_features if lm.dialogues else lm.tokenizer.specials.bos
+    marks = turn_marks([channel == 0 for _, channel, _ in turns], lm.tokenizer.specials) if lm.dialogues else {}
     for number, (_, _, text) in enumerate(turns):
         if number in marks:
             yield marks[number]

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from audiolm.data.tokens import TokenReader
 from audiolm.score.record import Score, bootstrap_ci
-from audiolm.text.tokenizer import EPAD, PAD
 
 
 def score(dump: str | Path, data: str) -> list[Score]:
@@ -17,8 +16,8 @@ def score(dump: str | Path, data: str) -> list[Score]:
     padding, frames, epads = [], [], 0
     for key in reader.keys():
         tokens = reader.read(key)[:, 0]
-        announced = int((tokens == EPAD).sum())
-        padding.append(int((tokens == PAD).sum()) + announced)
+        announced = int((tokens == reader.meta.specials.epad).sum())
+        padding.append(int((tokens == reader.meta.specials.pad).sum()) + announced)
         frames.append(len(tokens))
         epads += announced
     pieces = sum(frames) - sum(padding)

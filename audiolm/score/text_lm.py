@@ -18,7 +18,6 @@ from audiolm.lm.documents import ABSENT, Packed
 from audiolm.lm.load import TextLM, load_text_lm
 from audiolm.lm.sampling import Sampling
 from audiolm.score.record import Score, bootstrap_ci
-from audiolm.text.tokenizer import BOS
 
 PROTOCOL = (
     "each document by itself from BOS, teacher-forced, with at least {half} tokens before where it is longer than "
@@ -50,8 +49,9 @@ def score(name: str | Path, train: str | Path, test: str | Path, data: str) -> l
     bound = np.array([-unigram[document[1:]].sum() for document in documents])
     lengths, starts = np.array(lm.tokenizer.byte_lengths()), _starts(lm)
     tokens = np.array([len(document) - 1 for document in documents])
-    words = np.array([starts[document].sum() + 1 for document in documents])
-    size = np.array([lengths[document].sum() for document in documents])
+    first = 0 if lm.tokenizer.leading_space else 1  # word, and space, that no piece begins with
+    words = np.array([starts[document].sum() + 1 + first for document in documents])
+    size = np.array([lengths[document].sum() + first for document in documents])
     kinds = {
         "perplexity_token": (tokens, "exp of nats a token", exp),
         "perplexity_word": (words, "exp of nats a word", exp),
@@ -124,7 +124,7 @@ def count_unigram(train: str | Path, lm: TextLM) -> np.ndarray:
     counts = np.ones(lm.backbone.text_head.out_features)
     for key in packed.keys:
         counts += np.bincount(packed.reader.read(key)[:, 0], minlength=len(counts))
-    counts[BOS] = 1
+    counts[lm.tokenizer.specials.bos] = 1
     return np.log(counts / counts.sum())
 
 
@@ -140,9 +140,11 @@ def write_samples(name: str | Path, test: str | Path, seed: int = 0) -> Path:
     first = islice(read_packed(test, lm).documents(), LOOKED_AT)
     parts = [_divide(document, _starts(lm)) for document in first]
     parts.sort(key=lambda part: part[0] < PROMPT_WORDS)  # long ones, in their order, before short ones
-    found = [(prompt, rest) for _, prompt, rest in parts[:PROMPTS]] + [([BOS], [])] * UNPROMPTED
+    found = [(prompt, rest) for _, prompt, rest in parts[:PROMPTS]] + [([lm.tokenizer.specials.bos], [])] * UNPROMPTED
     prompts = [prompt for prompt, _ in found]
-    texts = continue_texts(lm.backbone, prompts, CONTINUATION, SAMPLING, seed, lm.tokenizer.vocab_size)
+    texts = continue_texts(
+        lm.backbone, prompts, CONTINUATION, SAMPLING, seed, lm.tokenizer.vocab_size, lm.tokenizer.specials
+    )
     decode, drawn = lm.tokenizer.decode, {"temperature": SAMPLING.temperature, "top_k": SAMPLING.top_k, "seed": seed}
     samples = (
         {"prompt": decode(prompt), "continuation": decode(text), "original": decode(rest), **drawn}

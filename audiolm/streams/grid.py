@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audiolm.text.specials import SENTENCEPIECE, Specials
+
 ABSENT = -1  # no input and no loss here
 TO_GENERATE = -2
 
@@ -17,12 +19,14 @@ class GridLayout:
         levels: codebooks of one speaker.
         codebook_size: entries of one codebook.
         speakers: 2 = main and user, 1 = main only.
+        specials: ids of EPAD, BOS, EOS and PAD in the text stream.
     """
 
     text_vocab: int
     levels: int
     codebook_size: int
     speakers: int = 2
+    specials: Specials = SENTENCEPIECE
 
     @property
     def num_streams(self) -> int:

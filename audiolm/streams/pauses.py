@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from audiolm.streams.text import NUM_SPECIAL
+from audiolm.text.specials import SENTENCEPIECE, Specials
 
 
-def sounding(text: np.ndarray, length: int, vocab: int) -> np.ndarray:
+def sounding(text: np.ndarray, length: int, vocab: int, specials: Specials = SENTENCEPIECE) -> np.ndarray:
     """Which frames are at most ``length - 1`` frames after a piece of text: about where its word sounds.
 
     Args:
@@ -14,10 +14,12 @@ def sounding(text: np.ndarray, length: int, vocab: int) -> np.ndarray:
     Returns:
         bool [T].
     """
-    return _since((text >= NUM_SPECIAL) & (text < vocab)) < length
+    return _since(specials.are_pieces(text) & (text < vocab)) < length
 
 
-def shorten_pauses(grid: np.ndarray, length: int, pause: int, vocab: int) -> np.ndarray:
+def shorten_pauses(
+    grid: np.ndarray, length: int, pause: int, vocab: int, specials: Specials = SENTENCEPIECE
+) -> np.ndarray:
     """Cut the middle out of pauses longer than ``pause`` frames; a grid without words stays as it is.
 
     Args:
@@ -27,10 +29,10 @@ def shorten_pauses(grid: np.ndarray, length: int, pause: int, vocab: int) -> np.
     Returns:
         [S, ≤ T].
     """
-    sound = sounding(grid[0], length, vocab)
+    sound = sounding(grid[0], length, vocab, specials)
     if not sound.any():
         return grid
-    sound[:-1] |= (grid[0, 1:] >= NUM_SPECIAL) & (grid[0, 1:] < vocab)
+    sound[:-1] |= specials.are_pieces(grid[0, 1:]) & (grid[0, 1:] < vocab)
     after, before = _since(sound), _since(sound[::-1])[::-1]
     return grid[:, (after <= pause // 2) | (before <= pause - pause // 2)]
 

@@ -10,11 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from audiolm.text.tokenizer import BOS, EOS, EPAD, PAD
+from audiolm.text.specials import SENTENCEPIECE, Specials
 
 Layout = Literal["paper", "moshi_finetune"]
 Overlap = Literal["shift", "drop"]
-NUM_SPECIAL = 4  # EPAD, BOS, EOS and PAD: every id from here on is a piece of a word
 
 
 @dataclass
@@ -61,12 +60,13 @@ def build_text(
     overlap: Overlap = "shift",
     ends: Sequence[float] | None = None,
     marks: Mapping[int, int] | None = None,
+    specials: Specials = SENTENCEPIECE,
 ) -> tuple[np.ndarray, TextStats]:
     """Place words on frames.
 
     Args:
         starts: when each word begins, in seconds, not decreasing, none negative.
-        pieces: each word's token ids, all ≥ 4, at least one a word.
+        pieces: each word's token ids, none of them special, at least one a word.
         num_frames: T.
         frame_rate: frames per second; a word begins in frame ⌊frame_rate · start⌋.
         layout: ``paper``: a word that begins in frame 0 has EPAD at 0 and its pieces from 1. ``moshi_finetune`` (that
@@ -76,6 +76,7 @@ def build_text(
             moshi-finetune's ``keep_and_shift``), or takes the place of what is left of them (``drop``).
         ends: when each word ends, in seconds; only ``moshi_finetune`` needs them.
         marks: BOS or EOS, by the index of the word before whose pieces it stands; it counts as one of them.
+        specials: ids of the tokenizer's special tokens.
 
     Returns:
         Tokens int64 [T], and their counts.
@@ -85,7 +86,7 @@ def build_text(
     """
     starts = np.asarray(starts, dtype=np.float64)
     counts, ids = _joined(pieces)
-    _check(starts, counts, ids)
+    _check(starts, counts, ids, specials)
     if marks:
         counts, ids = _joined(with_marks(pieces, marks))
     stats = TextStats(frames=num_frames, words=len(starts))
@@ -109,14 +110,14 @@ def build_text(
     position = np.repeat(begin, counts) + index
     placed = (index < np.repeat(kept, counts)) & (position < num_frames)
 
-    tokens = np.full(num_frames, PAD, dtype=np.int64)
+    tokens = np.full(num_frames, specials.pad, dtype=np.int64)
     tokens[position[placed]] = ids[placed]
-    is_piece = tokens != PAD
-    tokens[:-1][is_piece[1:] & ~is_piece[:-1]] = EPAD
+    is_piece = tokens != specials.pad
+    tokens[:-1][is_piece[1:] & ~is_piece[:-1]] = specials.epad
 
     shift = (begin - frames)[(kept > 0) & (begin < num_frames)]
     stats.pieces = int(is_piece.sum())
-    stats.epads = int((tokens == EPAD).sum())
+    stats.epads = int((tokens == specials.epad).sum())
     stats.pads = num_frames - stats.pieces - stats.epads
     stats.shifted_words = int((shift > 0).sum())
     stats.shifted_frames = int(shift.sum())
@@ -131,15 +132,15 @@ def _joined(pieces: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([len(word) for word in pieces], dtype=np.int64), ids
 
 
-def _check(starts: np.ndarray, counts: np.ndarray, ids: np.ndarray) -> None:
+def _check(starts: np.ndarray, counts: np.ndarray, ids: np.ndarray, specials: Specials) -> None:
     if len(starts) != len(counts):
         raise ValueError(f"{len(starts)} times for {len(counts)} words")
     if (np.diff(starts, prepend=0.0) < 0).any():
         raise ValueError("word times decrease or are negative")
     if (counts == 0).any():
         raise ValueError(f"word {int((counts == 0).argmax())} has no pieces")
-    if (ids < NUM_SPECIAL).any():
-        raise ValueError(f"piece {int(ids[ids < NUM_SPECIAL][0])} is a special token (ids below {NUM_SPECIAL})")
+    if not (pieces := specials.are_pieces(ids)).all():
+        raise ValueError(f"piece {int(ids[~pieces][0])} is a special token ({', '.join(map(str, specials))})")
 
 
 @dataclass
@@ -158,17 +159,17 @@ class PlacedWord:
         return len(self.pieces) / frame_rate
 
 
-def read_text(tokens: np.ndarray, word_initial: np.ndarray) -> list[PlacedWord]:
+def read_text(tokens: np.ndarray, word_initial: np.ndarray, specials: Specials = SENTENCEPIECE) -> list[PlacedWord]:
     """Inverse of :func:`build_text`: the words on a text stream and the frames in which they begin.
 
     Words that were pushed right are found where they stand.
 
     Args:
-        tokens: int [T]; ids below 4, and negative ones (no text there), separate words.
+        tokens: int [T]; special ids, and negative ones (no text there), separate words.
         word_initial: bool [vocabulary size]: the pieces that begin a word, which part words on adjoining frames.
     """
     tokens = np.asarray(tokens, dtype=np.int64)
-    is_piece = tokens >= NUM_SPECIAL
+    is_piece = specials.are_pieces(tokens)
     after_piece = np.concatenate(([False], is_piece[:-1])) if len(tokens) else is_piece
     begins = is_piece & (~after_piece | word_initial[np.where(is_piece, tokens, 0)])
     frames = np.flatnonzero(begins)
@@ -176,7 +177,9 @@ def read_text(tokens: np.ndarray, word_initial: np.ndarray) -> list[PlacedWord]:
     return [PlacedWord(int(frame), word.tolist()) for frame, word in zip(frames, words, strict=False)]
 
 
-def runs(tokens: np.ndarray, word_initial: np.ndarray) -> list[tuple[int, list[int]]]:
+def runs(
+    tokens: np.ndarray, word_initial: np.ndarray, specials: Specials = SENTENCEPIECE
+) -> list[tuple[int, list[int]]]:
     """A text stream in the parts that one reads: words, marks of turns, EPADs, and stretches of PAD.
 
     Args:
@@ -188,7 +191,7 @@ def runs(tokens: np.ndarray, word_initial: np.ndarray) -> list[tuple[int, list[i
     tokens = np.asarray(tokens, dtype=np.int64)
     if not len(tokens):
         return []
-    is_piece = tokens >= NUM_SPECIAL
+    is_piece = specials.are_pieces(tokens)
     begins = np.diff(tokens, prepend=-1) != 0
     begins[1:] &= ~(is_piece[1:] & is_piece[:-1])  # pieces go on with a word
     begins |= is_piece & word_initial[np.where(is_piece, tokens, 0)]
@@ -197,47 +200,47 @@ def runs(tokens: np.ndarray, word_initial: np.ndarray) -> list[tuple[int, list[i
     return [(int(frame), part.tolist()) for frame, part in zip(frames, np.split(tokens, frames[1:]), strict=True)]
 
 
-def turn_marks(is_main: Sequence[bool] | np.ndarray) -> dict[int, int]:
+def turn_marks(is_main: Sequence[bool] | np.ndarray, specials: Specials = SENTENCEPIECE) -> dict[int, int]:
     """The mark before the first word of each turn, by the word's index: BOS where the main speaker begins, else EOS.
 
-    >>> turn_marks([True, True, False]) == {0: BOS, 2: EOS}
-    True
+    >>> turn_marks([True, True, False])
+    {0: 1, 2: 2}
     """
     is_main = np.asarray(is_main, dtype=bool)
     changes = np.flatnonzero(np.diff(is_main, prepend=~is_main[:1]))
-    return {int(index): BOS if is_main[index] else EOS for index in changes}
+    return {int(index): specials.bos if is_main[index] else specials.eos for index in changes}
 
 
 def with_marks(words: Sequence[Sequence[int]], marks: Mapping[int, int]) -> list[list[int]]:
     """Pieces of each word, the mark before it among them.
 
-    >>> with_marks([[7], [8, 9]], {1: EOS})
+    >>> with_marks([[7], [8, 9]], {1: 2})
     [[7], [2, 8, 9]]
     """
     return [[marks[n], *word] if n in marks else list(word) for n, word in enumerate(words)]
 
 
-def has_turns(text: np.ndarray) -> bool:
+def has_turns(text: np.ndarray, specials: Specials = SENTENCEPIECE) -> bool:
     """Whether BOS and EOS stand at the turns of a stream [T], which then holds all speakers' words."""
-    return bool(((text == BOS) | (text == EOS)).any())
+    return bool(specials.are_marks(text).any())
 
 
-def own_turns(text: np.ndarray) -> np.ndarray:
+def own_turns(text: np.ndarray, specials: Specials = SENTENCEPIECE) -> np.ndarray:
     """A text stream, int64 [T], without the words of others; as it is where it has none.
 
     What stands before the first mark is the turn that ends there.
     """
-    marks = np.flatnonzero((text == BOS) | (text == EOS))
+    marks = np.flatnonzero(specials.are_marks(text))
     if not len(marks):
         return text
     before = np.searchsorted(marks, np.arange(len(text)), side="right") - 1  # the mark that a frame follows; -1: none
-    others = np.where(before < 0, text[marks[0]] == BOS, text[marks[before]] == EOS)
+    others = np.where(before < 0, text[marks[0]] == specials.bos, text[marks[before]] == specials.eos)
     # EPAD announces the turn that follows.
-    others[:-1] = np.where(text[:-1] == EPAD, others[1:], others[:-1])
-    return np.where(others & (text >= 0), PAD, text)
+    others[:-1] = np.where(text[:-1] == specials.epad, others[1:], others[:-1])
+    return np.where(others & (text >= 0), specials.pad, text)
 
 
-def dialogue_text(main: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
+def dialogue_text(main: np.ndarray, others: Sequence[np.ndarray], specials: Specials = SENTENCEPIECE) -> np.ndarray:
     """The words of a conversation in order of time, without padding: what a text LM reads.
 
     BOS stands where the main speaker begins to talk, EOS where somebody else does, at every change of speaker (the
@@ -251,13 +254,13 @@ def dialogue_text(main: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
         int64 [length].
     """
     main = np.asarray(main)
-    if has_turns(main):
-        return main[(main >= NUM_SPECIAL) | (main == BOS) | (main == EOS)].astype(np.int64)
+    if has_turns(main, specials):
+        return main[specials.are_pieces(main) | specials.are_marks(main)].astype(np.int64)
     streams = [main, *others]
-    frames = [np.flatnonzero(np.asarray(stream) >= NUM_SPECIAL) for stream in streams]
+    frames = [np.flatnonzero(specials.are_pieces(np.asarray(stream))) for stream in streams]
     tokens = np.concatenate([np.asarray(stream)[f] for stream, f in zip(streams, frames, strict=True)]).astype(np.int64)
     is_main = np.repeat([True] + [False] * len(others), [len(f) for f in frames])
     order = np.argsort(np.concatenate(frames), kind="stable")
     tokens, is_main = tokens[order], is_main[order]
-    marks = turn_marks(is_main)
+    marks = turn_marks(is_main, specials)
     return np.insert(tokens, np.fromiter(marks, np.int64), np.fromiter(marks.values(), np.int64))

@@ -25,6 +25,8 @@ KINDS = {
     "llama, grouped keys, another theta": ("Llama", {**GROUPED, **THETA}),
     "llama, tied": ("Llama", {**HEADS, "tie_word_embeddings": True}),
     "helium": ("Helium", {**HEADS, "head_dim": 8}),
+    "qwen2": ("Qwen2", {**HEADS}),
+    "qwen2, grouped keys, tied": ("Qwen2", {**GROUPED, "tie_word_embeddings": True}),
     "mistral, sliding window": ("Mistral", {**GROUPED, "sliding_window": 5}),
     "mistral, no window": ("Mistral", {**GROUPED, "sliding_window": None}),
 }
@@ -69,7 +71,10 @@ def test_a_model_of_transformers_has_the_same_logits_here(name, tmp_path):
         torch.testing.assert_close(backbone.text_logits(start), backbone.text_logits(torch.ones_like(start)))
 
 
-@pytest.mark.parametrize("options", [{}, {"kv_heads": 2, "norm_eps": 1e-3, "rope_base": 500.0}, {"context": 5}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"kv_heads": 2, "norm_eps": 1e-3, "rope_base": 500.0}, {"context": 5}, {"qkv_bias": True, "kv_heads": 2}],
+)
 def test_a_model_of_ours_has_the_same_logits_there(options, tmp_path):
     import transformers
 
@@ -178,7 +183,7 @@ def test_training_starts_from_one_of_the_same_shape(folder):
 
 
 def test_export_both_ways(folder, tmp_path, capsys):
-    with pytest.raises(AudiolmError, match=r"holds no SentencePiece model \(\*.model\)"):
+    with pytest.raises(AudiolmError, match=r"holds no tokenizer: neither a SentencePiece model \(\*.model\)"):
         load_text_lm(folder)
     tokenizer = train_tokenizer(["one two three"], 300)
     (folder / "tokenizer_spm_32k_3.model").write_bytes(tokenizer._model)

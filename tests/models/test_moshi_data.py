@@ -20,7 +20,6 @@ from audiolm.models.moshi.system import MoshiConfig, MoshiSystem
 from audiolm.streams.delays import delay
 from audiolm.streams.grid import ABSENT
 from audiolm.streams.pauses import shorten_pauses, sounding
-from audiolm.streams.text import NUM_SPECIAL
 from audiolm.text.tokenizer import BOS, EOS, PAD
 from audiolm.train.config import load
 from audiolm.train.experiment import check_config, write_config
@@ -145,7 +144,7 @@ def test_validation_shows_no_text_to_a_task_that_never_sees_any(dump):
 def test_windows_begin_between_words(dump):
     drawn = windows(dump)
     text = drawn.recordings.text.read("d1-A")[:, 0]
-    pieces = np.flatnonzero(text >= NUM_SPECIAL)
+    pieces = np.flatnonzero(text > PAD)
     for start in range(55):
         begun = drawn._between_words("d1-A", start)
         before = pieces[pieces <= start]

@@ -10,7 +10,7 @@ from audiolm.models.moshi.modes import GREEDY, Drawing, continue_dialogues, reco
 from audiolm.models.moshi.output import read_words
 from audiolm.models.moshi.speak import SpeakConfig
 from audiolm.streams.grid import ABSENT
-from audiolm.streams.text import NUM_SPECIAL, read_text
+from audiolm.streams.text import read_text
 from audiolm.text.tokenizer import BOS, EOS, EPAD, PAD
 from tests.models.conftest import LEVELS, TEXT, make_model
 from tests.models.test_moshi_generate import random_grid
@@ -59,7 +59,7 @@ def test_a_voice_is_a_prefix_with_the_words_that_the_model_hears():
     for i, grid in enumerate(spoken):
         assert [word.pieces for word in read_text(grid[0], BEGINS)] == WORDS[i]
         assert (grid[1 : 1 + LEVELS] >= 0).all() and (grid[1 + LEVELS :] == ABSENT).all()
-        assert grid.shape[1] == np.flatnonzero(grid[0] >= NUM_SPECIAL)[-1] + 1 + 12
+        assert grid.shape[1] == np.flatnonzero(grid[0] > PAD)[-1] + 1 + 12
     assert not same(plain, spoken)
     assert same(spoken[1:], speak(model, WORDS, with_batch(1), PACING, voices=[*voices, prefix])[1:2])
 
@@ -87,12 +87,12 @@ def test_words_of_turns():
 
 def test_silence_ends_a_conversation_or_is_ended():
     model = make_model()
-    model.backbone.text_head.weight.data[NUM_SPECIAL:] *= 0.2  # a model that says little
+    model.backbone.text_head.weight.data[PAD + 1 :] *= 0.2  # a model that says little
     prompts = [random_grid(1, seed=i)[0][:, :8] for i in range(3)]
     free = continue_dialogues(model, prompts, 60, WARM)
 
     def pauses(grid):
-        frames = np.flatnonzero(np.concatenate(([True], grid[0, 8:] >= NUM_SPECIAL)))
+        frames = np.flatnonzero(np.concatenate(([True], grid[0, 8:] > PAD)))
         return np.diff(np.append(frames, 1 + grid.shape[1] - 8)) - 1
 
     assert max(pauses(grid).max() for grid in free) > 8

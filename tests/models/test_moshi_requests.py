@@ -20,6 +20,7 @@ from audiolm.models.moshi.output import Item, Writer
 from audiolm.models.moshi.requests import Requests
 from audiolm.models.moshi.speak import SpeakConfig
 from audiolm.streams.grid import ABSENT
+from audiolm.text.specials import SENTENCEPIECE
 from audiolm.text.tokenizer import BOS, EOS
 from audiolm.train.checkpoint import write_model
 from tests.models.conftest import ENTRIES, RATE, TEXT, make_model, model_config
@@ -29,6 +30,8 @@ DRAWING = Drawing(Sampling(1.0), Sampling(1.0), seed=3, batch=2)
 
 class Letters:
     """A tokenizer of letters: 16 of them, a to p; every piece begins a word but those of the second half."""
+
+    specials = SENTENCEPIECE
 
     vocab_size, checksum = TEXT, "tokenizer"
 

@@ -16,7 +16,7 @@ from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.streams.delays import delay
 from audiolm.streams.grid import ABSENT, GridLayout, build_grid
 from audiolm.streams.pauses import shorten_pauses, sounding
-from audiolm.streams.text import NUM_SPECIAL, has_turns, own_turns
+from audiolm.streams.text import has_turns, own_turns
 from audiolm.train.randomness import Key
 from audiolm.train.system import Examples
 
@@ -143,7 +143,7 @@ def as_list(directories: str | list[str]) -> list[str]:
 
 def holds_turns(text: TokenReader) -> bool:
     """Whether the streams of an archive hold both speakers' words: one of the first hundred tells."""
-    return any(has_turns(text.read(key)[:, 0]) for key in text.keys()[:100])
+    return any(has_turns(text.read(key)[:, 0], text.meta.specials) for key in text.keys()[:100])
 
 
 class Recordings:
@@ -182,6 +182,11 @@ class Recordings:
             raise AudiolmError(
                 f"{self.text.directory}: text of {self.text.meta.vocab_sizes[0]} ids, the model has "
                 f"{layout.text_vocab}; raise model.text_vocab"
+            )
+        if self.text.meta.specials != layout.specials:
+            raise AudiolmError(
+                f"{self.text.directory}: EPAD, BOS, EOS and PAD are {list(self.text.meta.specials)}, the model has "
+                f"{list(layout.specials)}; set model.specials to those of the text"
             )
         if self.codes.meta.frame_rate != self.text.meta.frame_rate:
             raise AudiolmError(
@@ -233,7 +238,7 @@ class Recordings:
         words = self.text.read(key, start, last)[:, 0] if has_text else None
         grid = build_grid(
             self.layout,
-            own_turns(words) if has_text and not partner else words,
+            own_turns(words, self.layout.specials) if has_text and not partner else words,
             self.codes.read(key, start, last),
             self.user_codes.read(partner, start, last) if partner else None,
         )
@@ -307,7 +312,8 @@ class Windows(Examples):
             return start
         before, end = min(start, self.word - 1), min(start + self.word, self.recordings.num_frames(name))
         text = self.recordings.text.read(name, start - before, end)[:, 0]
-        inside = sounding(text, self.word, self.model.text_vocab) & (text < NUM_SPECIAL)
+        specials = self.model.layout.specials
+        inside = sounding(text, self.word, self.model.text_vocab, specials) & ~specials.are_pieces(text)
         return self._clip(name, start + int(np.argmin(inside[before:])))
 
     def __call__(self, key: Key) -> dict[str, np.ndarray]:
@@ -316,7 +322,7 @@ class Windows(Examples):
         """
         name, start = self.windows[key.item(len(self.windows))]
         task = self.tasks[int(np.searchsorted(self.shares, key.rng("task").random(), side="right"))]
-        mix, frames = self.config.mix[task], self.config.frames
+        mix, frames, specials = self.config.mix[task], self.config.frames, self.model.layout.specials
         masks = key.rng("masks").random(2)
         text, user = masks[0] >= mix.text_mask, masks[1] >= mix.user_mask
         cut = mix.pause and (not user or self.recordings.turns)
@@ -327,10 +333,11 @@ class Windows(Examples):
             moved, span, pause = self._clip(name, start), 1, 0
         grid = self.recordings.grid(name, moved, moved + span * frames, user=user)
         if pause:
-            grid = shorten_pauses(grid, self.word, pause, self.model.text_vocab)[:, :frames]
+            grid = shorten_pauses(grid, self.word, pause, self.model.text_vocab, specials)[:, :frames]
             grid = np.pad(grid, ((0, 0), (0, frames - grid.shape[1])), constant_values=ABSENT)
-        turns = has_turns(grid[0])
-        sound = np.pad(sounding(grid[0], self.word, self.model.text_vocab), (self.model.delays(task)[1], 0))[:frames]
+        turns = has_turns(grid[0], specials)
+        sound = sounding(grid[0], self.word, self.model.text_vocab, specials)
+        sound = np.pad(sound, (self.model.delays(task)[1], 0))[:frames]
         if not text:
             grid[0] = ABSENT
         elif mix.text_shift:

@@ -34,8 +34,9 @@ def export_lm(name: str, out: str | Path) -> str:
     if not (Path(name) / "config.yaml").is_file() and find_layout(name) is None:
         export_text_lm(name, out)
         run = load(out)[1]
+        specials = {} if run.specials is None else {"specials": run.specials}
         temporal = {key: value for key, value in plain(run.temporal).items() if key not in NOT_OF_WEIGHTS}
-        write_yaml(Path(out) / SHAPE, {"model": {"text_vocab": run.text_vocab, "temporal": temporal}})
+        write_yaml(Path(out) / SHAPE, {"model": {"text_vocab": run.text_vocab, **specials, "temporal": temporal}})
     else:
         save_lm(load_lm(name)[0], out)
     return f"audiolm train --config … --config {out}/{SHAPE} --init {out}"

@@ -23,8 +23,7 @@ from audiolm.nn.graphs import Stepper
 from audiolm.nn.steps import Slots
 from audiolm.streams.delays import undelay
 from audiolm.streams.grid import ABSENT, TO_GENERATE
-from audiolm.streams.text import NUM_SPECIAL
-from audiolm.text.tokenizer import EPAD
+from audiolm.text.specials import SENTENCEPIECE, Specials
 
 
 class TextPolicy(Protocol):
@@ -65,8 +64,9 @@ class SampledText:
         batch: int,
         device: torch.device | str = "cpu",
         silence: SilenceGuard | None = None,
+        specials: Specials = SENTENCEPIECE,
     ):
-        self.sampling, self.silence = sampling, silence
+        self.sampling, self.silence, self.specials = sampling, silence, specials
         self.silent = torch.zeros(batch, dtype=torch.int64, device=device)
         self.ended = torch.zeros(batch, dtype=torch.bool, device=device)
 
@@ -79,11 +79,12 @@ class SampledText:
             return sample(logits, self.sampling, uniform)
         if self.silence.action == "speak":
             logits = logits.clone()
-            epad = logits[:, EPAD].masked_fill(self.silent > self.silence.frames, -torch.inf)
-            logits[:, :NUM_SPECIAL].masked_fill_((self.silent >= self.silence.frames)[:, None], -torch.inf)
-            logits[:, EPAD] = epad
+            epad = logits[:, self.specials.epad].masked_fill(self.silent > self.silence.frames, -torch.inf)
+            for id in self.specials:
+                logits[:, id].masked_fill_(self.silent >= self.silence.frames, -torch.inf)
+            logits[:, self.specials.epad] = epad
         chosen = sample(logits, self.sampling, uniform)
-        silent = torch.where(chosen >= NUM_SPECIAL, 0, self.silent + 1)
+        silent = torch.where(self.specials.are_pieces(chosen), 0, self.silent + 1)
         self.silent.copy_(torch.where(may, silent, self.silent))
         self.ended |= self.silent >= self.silence.frames
         return chosen
@@ -136,7 +137,7 @@ class MoshiStream:
         self.sampling, self.acoustic = sampling, acoustic or sampling
         parameter = next(model.parameters())
         self.device = device = parameter.device
-        self.text = text or SampledText(sampling, batch, device)
+        self.text = text or SampledText(sampling, batch, device, specials=config.layout.specials)
         if graphs and device.type != "cuda":
             raise AudiolmError(f"graphs is true and the model on {device}: CUDA graphs need a CUDA device")
         rows = batch if guidance == 1 else 2 * batch
@@ -152,7 +153,7 @@ class MoshiStream:
         self.slots = Slots(batch, 1, device)
         self.previous = self.slots.buffer(config.layout.num_streams, dtype=torch.int64)  # what the next step sees
         self.previous.copy_(self.starts.expand(batch, -1))
-        self.hold = HoldState(rows, config.hold_lag(task), device) if config.text_hold else None
+        self.hold = HoldState(rows, config.hold_lag(task), device, config.layout.specials) if config.text_hold else None
         self.draws = Draws(range(batch) if seeds is None else seeds, 2 * config.layout.num_streams, device)
         self.repetitions = {
             level: Repetitions(batch, repetition, device)
@@ -292,7 +293,7 @@ def complete(
     is_open = (steps == TO_GENERATE).any(axis=0)  # [S, T']
     levels = [int(np.flatnonzero(column).max(initial=0)) for column in is_open.T]  # the last open stream is its level
     delayed = torch.from_numpy(steps).to(device)
-    text = text or SampledText(text_sampling, len(grid), device)
+    text = text or SampledText(text_sampling, len(grid), device, specials=model.config.layout.specials)
     frames = delayed.shape[2]
     stream = MoshiStream(model, len(grid), task, sampling, text, seeds, frames, guidance, acoustic, repetition)
     stream.previous.copy_(delayed[:, :, 0])  # where streams are absent from the start on, it says so

@@ -8,23 +8,18 @@ text ``d`` frames ahead of the audio, ``lag = d - 1`` frames back in the input.
 import torch
 from torch import Tensor
 
-from audiolm.streams.text import NUM_SPECIAL
-from audiolm.text.tokenizer import BOS, EOS
+from audiolm.text.specials import SENTENCEPIECE, Specials
 
 MAX_AGE = 15  # frames since a word's last piece; longer ago is all the same
 SPEAKERS = 2
 
 
-def _turn(marks: Tensor) -> Tensor:
+def _turn(marks: Tensor, specials: Specials) -> Tensor:
     """BOS, EOS -> 0, the main speaker's turn, and 1, the other's."""
-    return (marks == EOS).to(torch.int64)
+    return (marks == specials.eos).to(torch.int64)
 
 
-def _is_mark(text: Tensor) -> Tensor:
-    return (text == BOS) | (text == EOS)
-
-
-def held_words(text: Tensor, lags: Tensor) -> Tensor:
+def held_words(text: Tensor, lags: Tensor, specials: Specials = SENTENCEPIECE) -> Tensor:
     """Features of whole sequences.
 
     Args:
@@ -37,9 +32,9 @@ def held_words(text: Tensor, lags: Tensor) -> Tensor:
         there, of text that marks turns: 0 the main speaker's, 1 the other's. -1 = none.
     """
     frames = torch.arange(text.shape[1], device=text.device).expand_as(text)
-    is_piece = text >= NUM_SPECIAL
+    is_piece = specials.are_pieces(text)
     last = torch.where(is_piece, frames, -1).cummax(dim=1).values
-    marked = torch.where(_is_mark(text), frames, -1).cummax(dim=1).values
+    marked = torch.where(specials.are_marks(text), frames, -1).cummax(dim=1).values
     never = torch.full_like(text[:, :1], text.shape[1])
     coming = torch.where(is_piece, frames, never).flip(1).cummin(dim=1).values.flip(1)  # first piece at or after
     coming = torch.cat((coming, never), dim=1)
@@ -53,7 +48,7 @@ def held_words(text: Tensor, lags: Tensor) -> Tensor:
     after = coming.gather(1, (here + 1).clamp(min=0))
     until = torch.where(after <= frames, after - here, -1)
     marked = marked.gather(1, here.clamp(min=0))
-    turn = torch.where(inside & (marked >= 0), _turn(text.gather(1, marked.clamp(min=0))), -1)
+    turn = torch.where(inside & (marked >= 0), _turn(text.gather(1, marked.clamp(min=0)), specials), -1)
     return torch.stack((piece, age, until, turn), dim=2)
 
 
@@ -63,9 +58,11 @@ class HoldState:
     Args:
         batch: B, slots.
         lag: frames, the same for all slots.
+        specials: ids of the special tokens of the text.
     """
 
-    def __init__(self, batch: int, lag: int, device: torch.device | str = "cpu"):
+    def __init__(self, batch: int, lag: int, device: torch.device | str = "cpu", specials: Specials = SENTENCEPIECE):
+        self.specials = specials
         self.recent = torch.full((batch, lag + 1), -1, device=device)  # text of frames t - lag … t
         self.piece = torch.full((batch,), -1, device=device)
         self.age = torch.full((batch,), -1, device=device)
@@ -83,12 +80,12 @@ class HoldState:
         Slots where ``active``, bool [B], is False stay as they are; what comes out for them means nothing.
         """
         recent = torch.cat((self.recent[:, 1:], text[:, None]), dim=1)
-        is_piece = recent >= NUM_SPECIAL
+        is_piece = self.specials.are_pieces(recent)
         begins = is_piece[:, 0]
         piece = torch.where(begins, recent[:, 0], self.piece)
         older = torch.where(self.age < 0, -1, (self.age + 1).clamp(max=MAX_AGE))
         age = torch.where(begins, 0, older)
-        turn = torch.where(_is_mark(recent[:, 0]), _turn(recent[:, 0]), self.turn)
+        turn = torch.where(self.specials.are_marks(recent[:, 0]), _turn(recent[:, 0], self.specials), self.turn)
         for state, new in ((self.recent, recent), (self.piece, piece), (self.age, age), (self.turn, turn)):
             kept = active if active is None or state.ndim == 1 else active[:, None]
             state.copy_(new if kept is None else torch.where(kept, new, state))

@@ -10,7 +10,7 @@ from audiolm.models.moshi.modes import GREEDY
 from audiolm.models.moshi.output import to_word
 from audiolm.models.moshi.parts import Parts
 from audiolm.streams.grid import ABSENT
-from audiolm.streams.text import NUM_SPECIAL, PlacedWord
+from audiolm.streams.text import PlacedWord
 
 
 class Listener:
@@ -25,7 +25,9 @@ class Listener:
         self.parts = parts
         self.codec = parts.codec.streaming(batch=1)
         device = next(parts.model.parameters()).device
-        self.live = LiveStream(MoshiStream(parts.model, 1, task, GREEDY, SampledText(GREEDY, 1, device)), "all")
+        self.specials = parts.layout.specials
+        text = SampledText(GREEDY, 1, device, specials=self.specials)
+        self.live = LiveStream(MoshiStream(parts.model, 1, task, GREEDY, text), "all")
         self.live.begin([0], [0], absent=parts.layout.user)
         self.codes = torch.full((1, parts.layout.num_streams - 1), ABSENT)
         self.samples = np.zeros(0, dtype=np.float32)  # of a frame that is not full yet
@@ -65,9 +67,10 @@ class Listener:
         if not ready:
             return []
         token, words = int(made[0, 0]), []
-        if token < NUM_SPECIAL or self.parts.word_initial[token]:
+        is_piece = self.specials.are_pieces(token)
+        if not is_piece or self.parts.word_initial[token]:
             words = self._begin_word()
-        if token >= NUM_SPECIAL:
+        if is_piece:
             self.pieces.append(token)
         self.frame += 1
         return words

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from audiolm.lm.depth import rows
 from audiolm.lm.loss import head_losses
-from audiolm.text.tokenizer import EPAD, PAD
+from audiolm.text.specials import SENTENCEPIECE, Specials
 from audiolm.train.ranks import mean_ranks
 
 
@@ -30,7 +30,14 @@ class LossConfig:
     text_padding: Literal["paper", "moshi_finetune"] = "paper"
 
 
-def text_loss(states: Tensor, head: Tensor, targets: Tensor, config: LossConfig, scale: Tensor | float = 1.0) -> Tensor:
+def text_loss(
+    states: Tensor,
+    head: Tensor,
+    targets: Tensor,
+    config: LossConfig,
+    scale: Tensor | float = 1.0,
+    specials: Specials = SENTENCEPIECE,
+) -> Tensor:
     """Weighted cross entropy of the text stream, a scalar.
 
     Args:
@@ -40,9 +47,9 @@ def text_loss(states: Tensor, head: Tensor, targets: Tensor, config: LossConfig,
         scale: factor on each target's loss, broadcast to [...]; the divisor does not know it.
     """
     is_target = (targets >= 0) & (targets < len(head))
-    padding = targets == PAD
+    padding = targets == specials.pad
     if config.text_padding == "moshi_finetune":
-        padding = padding | (targets == EPAD)
+        padding = padding | (targets == specials.epad)
     weights = torch.where(padding, config.pad_weight, 1.0) * is_target
     total = weights.sum() if config.text_padding == "moshi_finetune" else is_target.sum()
     losses = head_losses(

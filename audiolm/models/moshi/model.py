@@ -17,6 +17,7 @@ from audiolm.nn.packed import Precision
 from audiolm.nn.transformer import TransformerCache, TransformerConfig
 from audiolm.streams.delays import stream_delays
 from audiolm.streams.grid import GridLayout
+from audiolm.text.specials import Specials, check_specials
 
 
 @dataclass
@@ -56,6 +57,8 @@ class ModelConfig:
             whose models have one pattern each).
         text_hold: the input also shows the word that is being said, since when, and until when, where the paper's
             shows PAD (:mod:`audiolm.models.moshi.hold`; not in the paper: spares small models to look it up).
+        specials: ids of EPAD, BOS, EOS and PAD in the text; null: those of the text to train on, which training finds
+            and keeps in config.yaml where they are not 0, 1, 2, 3.
         turn_hold: it also shows whose turn it is, of text with both speakers' words (``audiolm text --turns``).
     """
 
@@ -69,8 +72,11 @@ class ModelConfig:
     tasks: dict[str, TaskConfig] = field(default_factory=lambda: {"dialogue": TaskConfig()})
     text_hold: bool = False
     turn_hold: bool = False
+    specials: list[int] | None = None
 
     def __post_init__(self):
+        if self.specials is not None and not check_specials(self.specials, self.text_vocab):
+            raise AudiolmError(f"specials: found {self.specials}, expected four different ids below {self.text_vocab}")
         for name, task in self.tasks.items():
             delays = task.level_delays(self.levels)
             if len(delays) != self.levels or min(delays) < 0:
@@ -87,7 +93,8 @@ class ModelConfig:
 
     @property
     def layout(self) -> GridLayout:
-        return GridLayout(self.text_vocab, self.levels, self.codebook_size, self.speakers)
+        specials = Specials.of(self.specials)
+        return GridLayout(self.text_vocab, self.levels, self.codebook_size, self.speakers, specials)
 
     @property
     def predicted_levels(self) -> int:
@@ -160,7 +167,7 @@ class MoshiModel(nn.Module):
         self._check(tokens)
         x = self.backbone.embed_text(tokens[:, 0]) + self.audio_embedding(tokens[:, 1:].transpose(1, 2))
         if self.hold_embedding is not None:
-            held = held_words(tokens[:, 0], self.hold_lags[task]) if held is None else held
+            held = held_words(tokens[:, 0], self.hold_lags[task], self.config.layout.specials) if held is None else held
             x = x + self.hold_embedding(held[..., : 3 + self.config.turn_hold])
         if self.task_embedding is not None:
             x = x + self.task_embedding(task[:, None])[:, None]

@@ -12,7 +12,7 @@ from audiolm.models.moshi.generate import SampledText, SilenceGuard, TextPolicy,
 from audiolm.models.moshi.model import MoshiModel
 from audiolm.models.moshi.speak import SpeakConfig, SpeakWords
 from audiolm.streams.grid import ABSENT, TO_GENERATE, build_grid
-from audiolm.streams.text import NUM_SPECIAL
+from audiolm.text.specials import Specials
 
 GREEDY = Sampling(temperature=0.0)
 
@@ -133,7 +133,7 @@ def speak(
                 stacked[row, :, : before[index]] = voices[index]
             if users is not None:
                 stacked[row, layout.user, before[index] : ends[index]] = users[index].T
-        policy = SpeakWords([words[i] for i in indices], drawing.text, pacing, device)
+        policy = SpeakWords([words[i] for i in indices], drawing.text, pacing, device, specials=layout.specials)
         given = torch.tensor([before[i] for i in indices], device=device)
 
         def finished(step: int, policy: SpeakWords = policy, given: torch.Tensor = given) -> bool:
@@ -189,11 +189,11 @@ def continue_dialogues(
             stacked[:, 0] = ABSENT
         if model.config.predict == "main":
             stacked[:, layout.user][stacked[:, layout.user] == TO_GENERATE] = ABSENT
-        text = SampledText(drawing.text, len(some), device, drawing.silence)
+        text = SampledText(drawing.text, len(some), device, drawing.silence, layout.specials)
         over = _Over(text, max(delays))
         filled = _complete(model, stacked, task, drawing, range(start, start + len(some)), text, over)
         grids += [
-            grid[:, : prompt.shape[1] + _end(grid[0, prompt.shape[1] :], drawing.silence)]
+            grid[:, : prompt.shape[1] + _end(grid[0, prompt.shape[1] :], drawing.silence, layout.specials)]
             for grid, prompt in zip(filled, some, strict=True)
         ]
     return grids
@@ -226,11 +226,12 @@ class _Over:
         return self.left < 0
 
 
-def _end(text: np.ndarray, silence: SilenceGuard | None) -> int:
+def _end(text: np.ndarray, silence: SilenceGuard | None, specials: Specials) -> int:
     """Frames of a text stream until its conversation is over."""
     if silence is None or silence.action != "stop" or (text == ABSENT).all():
         return len(text)
-    silent = np.arange(len(text)) - np.maximum.accumulate(np.where(text >= NUM_SPECIAL, np.arange(len(text)), -1))
+    frames = np.arange(len(text))
+    silent = frames - np.maximum.accumulate(np.where(specials.are_pieces(text), frames, -1))
     over = np.flatnonzero(silent >= silence.frames)
     return int(over[0]) + 1 if len(over) else len(text)
 

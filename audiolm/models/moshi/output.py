@@ -18,7 +18,7 @@ from audiolm.data.tables import Word
 from audiolm.streams.grid import GridLayout
 from audiolm.streams.text import PlacedWord, read_text
 from audiolm.text.normalize import tidy
-from audiolm.text.tokenizer import BOS, EOS, Tokenizer
+from audiolm.text.tokenizer import Tokenizer
 
 
 @dataclass
@@ -54,11 +54,12 @@ def read_words(
     Returns:
         Words of a file without a name, channel A (the other speaker's: B). What spells nothing is left out.
     """
-    marks = np.flatnonzero((text == BOS) | (text == EOS)) if turns else np.zeros(0, np.int64)
+    specials = tokenizer.specials
+    marks = np.flatnonzero(specials.are_marks(text)) if turns else np.zeros(0, np.int64)
     words = []
-    for word in read_text(text, word_initial):
+    for word in read_text(text, word_initial, specials):
         before = np.searchsorted(marks, word.frame)
-        channel = "B" if before and text[marks[before - 1]] == EOS else "A"
+        channel = "B" if before and text[marks[before - 1]] == specials.eos else "A"
         words += to_word(word, tokenizer, frame_rate, channel)
     return words
 

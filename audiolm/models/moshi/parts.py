@@ -59,6 +59,11 @@ def load_parts(lm: str | Path, codec: str | Path, tokenizer: str | Path, device:
             f"{lm} takes {layout.text_vocab} text ids, {tokenizer} makes {parts.tokenizer.vocab_size}; give the "
             "tokenizer that it was trained with"
         )
+    if parts.tokenizer.specials != layout.specials:
+        raise AudiolmError(
+            f"{lm}: EPAD, BOS, EOS, PAD are {list(layout.specials)}, of {tokenizer} {list(parts.tokenizer.specials)}; "
+            "give the tokenizer that it was trained with"
+        )
     model.codec.claim(codec_checksum(codec), "codec")
     model.backbone.tokenizer.claim(parts.tokenizer.checksum, "tokenizer")
     parts.word_initial = word_initial(parts.tokenizer, layout.text_vocab)

@@ -17,7 +17,8 @@ from audiolm.models.moshi.output import Item
 from audiolm.models.moshi.speak import SpeakConfig
 from audiolm.streams.grid import ABSENT
 from audiolm.streams.text import read_text, turn_marks, with_marks
-from audiolm.text.tokenizer import BOS, EOS, Tokenizer
+from audiolm.text.specials import Specials
+from audiolm.text.tokenizer import Tokenizer
 
 T = TypeVar("T")
 
@@ -113,7 +114,7 @@ class Requests:
         utts = _spread(utts, count)
         words = [[self.tokenizer.encode_word(word) for word in data.text[utt].split()] for data, utt in utts]
         if self.sets[0][0].turns:
-            words = [[[BOS, *first], *more] for first, *more in words]
+            words = [[[self.tokenizer.specials.bos, *first], *more] for first, *more in words]
         meta = {"mode": "tts", "user": False, **_drawn(drawing)}
         return [
             Item(utt, [utt], ["A"], grid, meta={**meta, "text": data.text[utt]})
@@ -127,7 +128,7 @@ class Requests:
             raise AudiolmError("no recording has a second speaker to speak to; take --user absent")
         sources = _spread(sources, count)
         texts = [recordings.text.read(key)[:, 0] for recordings, key in sources]
-        words = [_marked_words(text, self.word_initial) for text in texts]
+        words = [_marked_words(text, self.word_initial, self.layout.specials) for text in texts]
         users = [recordings.codes.read(recordings.users[key]).astype(np.int64) for recordings, key in sources]
         grids = speak(self.model, words, drawing, pacing, users)
         meta = {"mode": "tts", "user": True, **_drawn(drawing)}
@@ -150,7 +151,7 @@ class Requests:
         for _, said in found:
             spoken = [(speaker == 0, word) for speaker, text in said for word in text.split()]
             pieces = [self.tokenizer.encode_word(word) for _, word in spoken]
-            words.append(with_marks(pieces, turn_marks([is_main for is_main, _ in spoken])))
+            words.append(with_marks(pieces, turn_marks([is_main for is_main, _ in spoken], self.tokenizer.specials)))
         items = []
         for (source, said), grid in zip(found, speak(self.model, words, drawing, pacing, both=True), strict=True):
             file = f"{source}-turns"
@@ -194,12 +195,12 @@ def _conversations(data: DataDir, turns: int) -> list[tuple[str, list[tuple[int,
     ]
 
 
-def _marked_words(text: np.ndarray, word_initial: np.ndarray) -> list[list[int]]:
+def _marked_words(text: np.ndarray, word_initial: np.ndarray, specials: Specials) -> list[list[int]]:
     """Pieces of each word of a stream, the BOS or EOS before it among them."""
-    words = read_text(text, word_initial)
+    words = read_text(text, word_initial, specials)
     before = [text[max(word.frame - 1, 0)] for word in words]
     return [
-        [int(mark), *word.pieces] if mark in (BOS, EOS) else word.pieces
+        [int(mark), *word.pieces] if specials.are_marks(mark) else word.pieces
         for mark, word in zip(before, words, strict=True)
     ]
 

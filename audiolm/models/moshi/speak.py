@@ -8,7 +8,7 @@ from torch import Tensor
 
 from audiolm.errors import AudiolmError
 from audiolm.lm.sampling import Sampling, sample
-from audiolm.text.tokenizer import EPAD, PAD
+from audiolm.text.specials import SENTENCEPIECE, Specials
 
 
 @dataclass
@@ -36,6 +36,7 @@ class SpeakWords:
         config: pacing.
         device: of the logits.
         capacity: the most pieces of a slot; None: as many as are given now.
+        specials: ids of the special tokens of the text.
     """
 
     def __init__(
@@ -45,12 +46,13 @@ class SpeakWords:
         config: SpeakConfig,
         device: torch.device | str = "cpu",
         capacity: int | None = None,
+        specials: Specials = SENTENCEPIECE,
     ):
-        self.sampling, self.config = sampling, config
+        self.sampling, self.config, self.specials = sampling, config, specials
         batch = len(words)
         self.capacity = max((sum(map(len, slot)) for slot in words), default=0) if capacity is None else capacity
         # One column more: PAD, where a slot with all its words said stays.
-        self.pieces = torch.full((batch, self.capacity + 1), PAD, device=device)
+        self.pieces = torch.full((batch, self.capacity + 1), specials.pad, device=device)
         self.inside = torch.zeros(batch, self.capacity + 1, dtype=torch.bool, device=device)  # goes on with a word
         self.total = torch.zeros(batch, dtype=torch.int64, device=device)  # pieces of each slot
         self.next = torch.zeros_like(self.total)  # index of each slot's next piece
@@ -74,7 +76,7 @@ class SpeakWords:
                 f"{len(words)} words of {len(pieces)} pieces for slot {slot}, which holds {self.capacity}; "
                 "say less at once, or make it with a larger capacity"
             )
-        self.pieces[slot] = PAD
+        self.pieces[slot] = self.specials.pad
         self.pieces[slot, : len(pieces)] = torch.tensor(pieces, dtype=torch.int64)
         self.inside[slot] = False
         self.inside[slot, : len(pieces)] = torch.tensor(
@@ -94,22 +96,22 @@ class SpeakWords:
         return self.next >= self.total
 
     def __call__(self, logits: Tensor, uniform: Tensor, may: Tensor) -> Tensor:
-        logits = logits.clone()
+        logits, epad, pad = logits.clone(), self.specials.epad, self.specials.pad
         if self.config.pad_bonus:
             too_few = self.padding < self.config.pad_share * self.frames
-            logits[:, PAD] += self.config.pad_bonus * too_few
-        logits[:, PAD].masked_fill_(self.pause >= self.config.max_pause, -torch.inf)
+            logits[:, pad] += self.config.pad_bonus * too_few
+        logits[:, pad].masked_fill_(self.pause >= self.config.max_pause, -torch.inf)
         drawn = sample(logits, self.sampling, uniform)
         piece = self.pieces.gather(1, self.next[:, None])[:, 0]
         has_more = ~self.all_said
         must_say = self.announced | self.inside.gather(1, self.next[:, None])[:, 0]
-        say = has_more & (must_say | ((drawn != PAD) & (drawn != EPAD)))
-        token = torch.where(say, piece, PAD)
-        token = torch.where(has_more & ~say & (drawn == EPAD), EPAD, token)
+        say = has_more & (must_say | ((drawn != pad) & (drawn != epad)))
+        token = torch.where(say, piece, pad)
+        token = torch.where(has_more & ~say & (drawn == epad), epad, token)
 
-        pause = torch.where(token == PAD, self.pause + 1, 0) * has_more
+        pause = torch.where(token == pad, self.pause + 1, 0) * has_more
         last_frame = torch.where(say, self.frames, self.last_frame)
-        self._keep(may, self.announced, token == EPAD)
+        self._keep(may, self.announced, token == epad)
         self._keep(may, self.pause, pause)
         self._keep(may, self.last_frame, last_frame)
         self.next += say & may

@@ -14,11 +14,12 @@ from audiolm.lm.stamp import Stamp
 from audiolm.models.moshi.adapters import find_layout
 from audiolm.models.moshi.adapters.layout import normal
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
-from audiolm.text.tokenizer import PAD
+from audiolm.text.specials import SENTENCEPIECE, Specials
+from audiolm.train.config import load
 from audiolm.train.options import flatten
 
 # What a phase may choose anew.
-FREE = ("temporal.context", "temporal.dropout", "text_vocab", "tasks", "text_hold", "turn_hold")
+FREE = ("temporal.context", "temporal.dropout", "text_vocab", "tasks", "text_hold", "turn_hold", "specials")
 TEXT_TABLES = ("backbone.text_embedding.weight", "backbone.text_head.weight", "depth.embeddings.0.weight")
 TOKENIZER = "backbone.tokenizer.digest"
 
@@ -38,7 +39,8 @@ def read_start(name: str, model: MoshiModel, new_tokenizer: str | None = None) -
     Raises:
         AudiolmError: nothing there, or a model of another shape; the message names the first differing keys.
     """
-    found = None if (Path(name) / "config.yaml").is_file() else find_layout(name)
+    ours = (Path(name) / "config.yaml").is_file()
+    found = None if ours else find_layout(name)
     if found is None:
         state = read_init(name, model.backbone, "model.temporal")
     else:
@@ -48,7 +50,15 @@ def read_start(name: str, model: MoshiModel, new_tokenizer: str | None = None) -
         own = model.state_dict()
         state = {key: torch.zeros_like(own[key]) for key in own if key.startswith(("hold_emb", "task_emb"))}
         state |= released.state_dict()
-    return state if new_tokenizer is None else with_new_text(state, model, new_tokenizer)
+    if new_tokenizer is None:
+        return state
+    return with_new_text(state, model, new_tokenizer, _specials(name) if ours else SENTENCEPIECE)
+
+
+def _specials(name: str) -> Specials:
+    """Ids of the special tokens of an experiment's text."""
+    settings = load(name)[1]
+    return Specials.of(getattr(settings, "model", settings).specials)
 
 
 def check_shape(theirs: ModelConfig, ours: ModelConfig, folder: Path) -> None:
@@ -74,10 +84,15 @@ def check_shape(theirs: ModelConfig, ours: ModelConfig, folder: Path) -> None:
         )
 
 
-def with_new_text(state: Mapping[str, Tensor], model: MoshiModel, tokenizer: str) -> dict[str, Tensor]:
+def with_new_text(
+    state: Mapping[str, Tensor], model: MoshiModel, tokenizer: str, specials: Specials = SENTENCEPIECE
+) -> dict[str, Tensor]:
     """Weights for a tokenizer of another vocabulary: rows of its words as in ``model``, all else as in ``state``.
 
-    EPAD, BOS, EOS, PAD and the start token mean the same everywhere and stay.
+    EPAD, BOS, EOS, PAD and the start token mean the same everywhere and stay, under the new tokenizer's ids.
+
+    Args:
+        specials: ids of the four in ``state``.
     """
     state, claimed = dict(state), Stamp()
     claimed.claim(tokenizer, "tokenizer")
@@ -88,7 +103,7 @@ def with_new_text(state: Mapping[str, Tensor], model: MoshiModel, tokenizer: str
         if name not in state:
             continue
         rows = own[name].clone()
-        rows[: PAD + 1] = state[name][: PAD + 1]
+        rows[list(model.config.layout.specials)] = state[name][list(specials)]
         if name != "backbone.text_head.weight":
             rows[-2:] = state[name][-2:]  # start token, and absent
         state[name] = rows

@@ -13,7 +13,7 @@ from audiolm.data.tokens import TokenReader, read_meta
 from audiolm.errors import AudiolmError, did_you_mean
 from audiolm.lm.lora import LoraConfig, add_lora, lora_state, merged_state
 from audiolm.lm.loss import head_losses
-from audiolm.lm.system import load_backbone
+from audiolm.lm.system import found_specials, load_backbone
 from audiolm.models.moshi.batches import AudioAndText, Corpora, TextOnly
 from audiolm.models.moshi.codec_init import embed_like_codec
 from audiolm.models.moshi.data import DataConfig, Recordings, as_list, holds_turns, stack, validation_examples
@@ -21,7 +21,6 @@ from audiolm.models.moshi.loss import LossConfig, codes_loss, level_weights, tex
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.models.moshi.start import read_start
 from audiolm.streams.grid import ABSENT
-from audiolm.text.tokenizer import BOS
 from audiolm.train.checkpoint import checksum
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.memory import layers_bytes
@@ -77,11 +76,13 @@ class MoshiSystem(System):
     """
 
     config_class = MoshiConfig
-    found_keys = frozenset({"data.turns"})
+    found_keys = frozenset({"data.turns", "model.specials"})
     optimizers = {"main": OptimizerConfig(weight_decay=0.1), "text": OptimizerConfig(weight_decay=0.1)}
 
     def __init__(self, config: MoshiConfig):
         super().__init__(config)
+        if config.model.specials is None:
+            config.model.specials = found_specials(config.data.sets, "text")
         self.model = MoshiModel(config.model)
         if config.codec_init is not None:
             embed_like_codec(self.model, load_codec(config.codec_init))
@@ -135,10 +136,10 @@ class MoshiSystem(System):
 
     def found(self) -> dict[str, Any]:
         """Whether the model learns to speak for both speakers: what ``audiolm say --turns`` asks for."""
-        data = self.config.data
+        data, found = self.config.data, {"model.specials": self.config.model.specials}
         if data.turns is not None:
-            return {}
-        return {"data.turns": any(holds_turns(TokenReader(Path(set) / "text", "text")) for set in data.sets)}
+            return found
+        return {**found, "data.turns": any(holds_turns(TokenReader(Path(set) / "text", "text")) for set in data.sets)}
 
     def examples(self) -> Examples:
         data, model = self.config.data, self.config.model
@@ -174,7 +175,7 @@ class MoshiSystem(System):
         codes.masked_fill_(batch["hidden"][:, :, None], ABSENT)
         states = self.model(inputs, batch["task"])  # [B, T, dim]
         text_head, scale = self.model.backbone.text_head.weight, batch["text_weight"][:, None]
-        text = text_loss(states, text_head, targets[:, 0], self.config.loss, scale)
+        text = text_loss(states, text_head, targets[:, 0], self.config.loss, scale, self.config.model.layout.specials)
 
         trained = batch["depth_frames"]
         parts = self._code_states(states[trained], targets.transpose(1, 2)[trained])
@@ -185,7 +186,9 @@ class MoshiSystem(System):
         """Cross entropy of text alone, in nats a token."""
         backbone, targets = self.model.backbone, tokens[:, 1:]
         if self.config.data.text.corpus == "documents":
-            targets = targets.masked_fill(targets == BOS, ABSENT)  # the next document: no news
+            targets = targets.masked_fill(
+                targets == self.config.model.layout.specials.bos, ABSENT
+            )  # the next document: no news
         states = backbone(backbone.embed_text(tokens[:, :-1])).flatten(0, 1)
         losses = head_losses(
             states[None], backbone.text_head.weight.T[None], targets.flatten()[None], states.new_ones(())
