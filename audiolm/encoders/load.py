@@ -90,8 +90,10 @@ def describe(name: str, layer: Layer = "mean") -> Described:
 
 def _pretrained(found: Described, layer: Layer, pad: bool) -> Encoder:
     from transformers import AutoModel
+    from transformers.utils import logging
 
     extractor = _extractor(found.folder, str(found.folder))
+    logging.disable_progress_bar()
     try:
         model, info = AutoModel.from_pretrained(
             found.folder, config=found.config, dtype=torch.float32, output_loading_info=True
