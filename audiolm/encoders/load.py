@@ -92,7 +92,7 @@ def describe(name: str, layer: Layer = "mean") -> Described:
 def usual_layer(layer: Layer, kind: str, layers: int) -> Layer:
     """The layer itself, or for auto that which serves most: of self-supervised encoders the mean of all.
 
-    Of Whisper it is the last but one, by phone ABX (benchmarks/encoder_layers.py); the last one is made for the decoder.
+    Of Whisper it is the last but one, by phone ABX (benchmarks/encoder_layers.py): the last is made for the decoder.
     """
     if layer != "auto":
         return layer
