@@ -26,6 +26,9 @@ EXTRAS = {
     "test": ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "ruff"],
 }
 EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement in extra})
+# By name only: Piper is GPL-3.0, and so is what Kokoro's package makes sounds of text with.
+EXTRAS["kokoro"] = ["kokoro-onnx>=0.6"]
+EXTRAS["piper"] = ["piper-tts>=1.8"]
 
 setup(
     name="audiolm",

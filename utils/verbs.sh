@@ -19,7 +19,7 @@ corpus() { # SCRIPT [OPTION…]
 named_teacher() { # NAME
   [[ $1 == */* || -d $1 ]] || return 1
   # shellcheck disable=SC2034 # the recipe's
-  teacher_args=(--teacher.backend transformers --teacher.path "$1" --teacher.layer mean)
+  teacher_args=(--teacher.backend transformers --teacher.path "$1" --teacher.layer auto)
 }
 
 # One array verb over the sets, then its parts joined and counted.

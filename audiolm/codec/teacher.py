@@ -22,7 +22,8 @@ class TeacherConfig:
     Attributes:
         path: experiment directory of a recogniser; of transformers, folder or hub id of a WavLM, HuBERT, wav2vec 2.0,
             w2v-BERT 2.0 or Whisper, whose encoder teaches.
-        layer: which of its layers, from 1 (transformers: from 0); mean: of all of them.
+        layer: which of its layers, from 1 (transformers: from 0); mean: of all of them; auto: Whisper's last but one,
+            the mean of the others'.
         weight: of the distillation loss.
         backend: what path names.
         loss: cosine distance of each frame, or of each dimension over time, see `distillation_loss`.

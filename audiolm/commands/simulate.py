@@ -40,9 +40,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         each.add_argument("--seed", type=int, default=0, help="of every random choice (default: %(default)s)")
     for each in (speak, tables, text):
         each.add_argument("--sets", nargs="+", default=list(SPLITS), help="which scripts (default: train dev test)")
-    speak.add_argument(
-        "--voices", default="espeak", help="who speaks: espeak, or module:function (default: %(default)s)"
+    scripts.add_argument(
+        "--voices", default="espeak", help="whose names are drawn: espeak, kokoro or piper (default: %(default)s)"
     )
+    speak.add_argument(
+        "--voices",
+        default="espeak",
+        help="who speaks: espeak, kokoro, piper, or module:function (default: %(default)s)",
+    )
+    for each in (scripts, speak):
+        each.add_argument(
+            "--voices_model", help="folder of Kokoro's or Piper's weights (default: $AUDIOLM_WEIGHTS/<voices>)"
+        )
     tables.add_argument(
         "--max_rejected", default="1%", help="largest share of a set that may be rejected (default: %(default)s)"
     )
@@ -50,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--aligner",
         choices=("pocketsphinx", "ctc", "wav2vec2"),
         default="pocketsphinx",
-        help="finds the times of words where such a function gives none (default: %(default)s, English)",
+        help="finds the times of words where voices give none: Kokoro, Piper (default: %(default)s, English)",
     )
     speak.add_argument(
         "--aligner_model", help="what it takes: a recogniser's experiment directory (ctc), a CTC model (wav2vec2)"
@@ -66,19 +75,23 @@ def run(args: argparse.Namespace) -> None:
 
 def _scripts(args: argparse.Namespace) -> None:
     from audiolm.data.files import write_lines
-    from audiolm.simulate.backends import plugin
+    from audiolm.simulate.backends import NATURAL, natural_shares, plugin
     from audiolm.simulate.script import compose_set, write_scripts
     from audiolm.simulate.voices import espeak_voices
 
     names = ("TOPICS", "opening", "closing", "BACKCHANNELS", "VOCABULARY")
     grammar = plugin(args.grammar, names, f"--grammar {args.grammar}")
+    if args.voices not in ("espeak", *NATURAL) or (args.language and args.voices in NATURAL):
+        kind = f"--language is of espeak, with --voices {args.voices}" if args.language else f"--voices {args.voices}"
+        raise AudiolmError(f"{kind}: expected espeak, or {' or '.join(NATURAL)}, which speak the grammar's English")
+    natural = natural_shares(args.voices, args.voices_model) if args.voices in NATURAL else None
     for split in SPLITS:
         seconds = args.hours * 3600 if split == "train" else args.eval_minutes * 60
         if not 0 < seconds < math.inf:
             raise AudiolmError(
                 f"--hours {args.hours:g} and --eval_minutes {args.eval_minutes:g}: expected both above 0"
             )
-        voices = espeak_voices(split, args.language)
+        voices = natural[split] if natural else espeak_voices(split, args.language)
         scripts = compose_set(split, split, seconds, voices, args.seed, grammar)
         write_scripts(_script_file(args.dir, split), scripts)
         hours = sum(script.expected_duration for script in scripts) / 3600
@@ -94,7 +107,7 @@ def _speak(args: argparse.Namespace) -> None:
     from audiolm.simulate.corpus import speak
     from audiolm.simulate.script import read_scripts
 
-    voices, todo = voice_backend(args.voices, args.aligner, args.aligner_model), []
+    voices, todo = voice_backend(args.voices, args.aligner, args.aligner_model, args.voices_model), []
     run = os.environ.get(RUN_VARIABLE, "")
     forced = run if run.startswith("force-") else ""
     for name in args.sets:

@@ -45,7 +45,7 @@ def load_encoder(
         backend: logmel or mfcc (of samples at ``sample_rate``), recognizer (that recipes train), or transformers
             (WavLM, HuBERT, wav2vec 2.0, w2v-BERT 2.0, Whisper's encoder).
         name: experiment directory of a recogniser; folder, or hub id such as ``microsoft/wavlm-large``.
-        layer: from 1, of a recogniser; from 0, of transformers; or mean, of all.
+        layer: from 1, of a recogniser; from 0, of transformers; mean, of all; auto, of transformers: see `usual_layer`.
         sample_rate: Hz, where the encoder has none of its own.
         pad: of Whisper: pad shorter input to 30 s, see `audiolm.encoders.whisper`.
 
@@ -63,7 +63,8 @@ def load_encoder(
         return RecognizerEncoder(load_recognizer(name), layer, name)
     if backend != "transformers":
         raise AudiolmError(f"no encoder '{backend}', expected logmel, mfcc, recognizer or transformers")
-    return _pretrained(describe(name, layer), layer, pad).eval().requires_grad_(False)
+    found = describe(name, layer)
+    return _pretrained(found, usual_layer(layer, found.kind, found.layers), pad).eval().requires_grad_(False)
 
 
 def describe(name: str, layer: Layer = "mean") -> Described:
@@ -82,16 +83,28 @@ def describe(name: str, layer: Layer = "mean") -> Described:
     kind = TYPES.get(config.model_type, config.model_type)
     if kind not in KINDS:
         raise AudiolmError(f"{folder} holds a {config.model_type}, expected one of: {', '.join(KINDS)}")
-    check_layer(layer, 0, config.num_hidden_layers, name)
+    check_layer(usual_layer(layer, kind, config.num_hidden_layers), 0, config.num_hidden_layers, name)
     hop = prod(config.conv_stride) if hasattr(config, "conv_stride") else 320
     rate = _extractor(folder, name).sampling_rate
     return Described(folder, kind, config, rate, rate / hop, config.num_hidden_layers)
 
 
+def usual_layer(layer: Layer, kind: str, layers: int) -> Layer:
+    """The layer itself, or for auto that which serves most: of self-supervised encoders the mean of all.
+
+    Of Whisper it is the last but one, by phone ABX (benchmarks/encoder_layers.py): the last is made for the decoder.
+    """
+    if layer != "auto":
+        return layer
+    return max(layers - 1, 1) if kind == "whisper" else "mean"
+
+
 def _pretrained(found: Described, layer: Layer, pad: bool) -> Encoder:
     from transformers import AutoModel
+    from transformers.utils import logging
 
     extractor = _extractor(found.folder, str(found.folder))
+    logging.disable_progress_bar()
     try:
         model, info = AutoModel.from_pretrained(
             found.folder, config=found.config, dtype=torch.float32, output_loading_info=True

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from audiolm.errors import AudiolmError
 
-Layer = int | Literal["mean"]
+Layer = int | Literal["mean", "auto"]  # auto: what is known to tell phones apart, see audiolm.encoders.load.usual_layer
 
 
 class Features(NamedTuple):

@@ -1,4 +1,4 @@
-"""Who speaks the scripts: espeak-ng, or a text-to-speech system of the user's own, and what it takes to use one."""
+"""Who speaks the scripts: espeak-ng, Kokoro, Piper, or a text-to-speech system of the user's own."""
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +17,8 @@ from audiolm.simulate.voices import Speech, Voice
 Say = Callable[[str], Speech]
 VoiceOf = Callable[[Speaker], AbstractContextManager[Voice] | Voice | Say]
 ALIGNERS = ("pocketsphinx", "ctc", "wav2vec2")
+NATURAL = ("kokoro", "piper")  # modules of this room, whose ``load(folder)`` gives their voices
+SHARES = {"train": (0, 1, 3, 4), "dev": (2,), "test": (5,)}  # of six voices in the order of their names
 
 
 @dataclass(frozen=True)
@@ -77,29 +79,59 @@ def blamed(where: str) -> Iterator[None]:
         ) from error
 
 
-def voice_backend(name: str, aligner: str = "pocketsphinx", model: str | None = None) -> Voices:
-    """The voices of a name: ``espeak``, or ``module:function`` of one's own.
+def voice_backend(
+    name: str, aligner: str = "pocketsphinx", model: str | None = None, weights: str | None = None
+) -> Voices:
+    """The voices of a name: ``espeak``, ``kokoro``, ``piper``, or ``module:function`` of one's own.
 
     Args:
-        aligner: one of ALIGNERS, for voices of one's own that give no times.
+        aligner: one of ALIGNERS, for voices that give no times, as all but espeak's and one's own.
         model: what that aligner takes: a recogniser's directory (ctc), a CTC model (wav2vec2).
+        weights: folder of Kokoro's or Piper's; None: ``$AUDIOLM_WEIGHTS/<name>``.
 
     Raises:
-        AudiolmError: there is no such module, function or aligner.
+        AudiolmError: there is no such module, function or aligner, or weights or a package are not there.
     """
+    model = model or None
     if name == "espeak":
         from audiolm.simulate.espeak import espeak_voice
 
         return Voices(espeak_voice, name)
+    if name in NATURAL:
+        found = natural_voices(name, weights)
+        key = " ".join([found.key, aligner, model or ""])
+        return Voices(found, key, make_aligner(aligner, model, model), aligner)
     module, _, function = name.partition(":")
     if not function:
-        raise AudiolmError(f"--voices {name}: expected espeak, or module:function")
+        raise AudiolmError(f"--voices {name}: expected espeak, {', '.join(NATURAL)}, or module:function")
     voice_of = getattr(plugin(module, [function], f"--voices {name}"), function)
     if not callable(voice_of):
         raise AudiolmError(f"--voices {name}: found a {type(voice_of).__name__}, expected a function of a Speaker")
-    model = model or None
     key = " ".join([name, plugins.digest(plugins.sources(name)), aligner, model or ""])
     return Voices(voice_of, key, make_aligner(aligner, model, model), aligner)
+
+
+def natural_voices(name: str, weights: str | None = None):
+    """The voices of one of NATURAL.
+
+    Raises:
+        AudiolmError: its weights or its package are not there.
+    """
+    return import_module(f"audiolm.simulate.{name}").load(weights or None)
+
+
+def natural_shares(name: str, weights: str | None = None) -> dict[str, list[str]]:
+    """Set -> names of English voices: none is in two sets, where there are twelve or more; all are in all, of fewer.
+
+    Raises:
+        AudiolmError: there are fewer than two, which a dialogue takes.
+    """
+    voices = natural_voices(name, weights).english()
+    if len(voices) < 2:
+        raise AudiolmError(f"--voices {name}: {len(voices)} English voices, expected two or more for a dialogue")
+    if len(voices) < 12:
+        return {split: voices for split in SHARES}
+    return {split: [voice for i, voice in enumerate(voices) if i % 6 in share] for split, share in SHARES.items()}
 
 
 def plugin(module: str, names: Sequence[str], option: str) -> ModuleType:

@@ -60,7 +60,7 @@ def test_a_teacher_is_looked_at_before_a_recogniser_is_trained(check, tmp_path, 
     folder = str(whisper(tmp_path / "whisper"))
     capsys.readouterr()
     teacher = [*CODEC, "--teacher.backend", "transformers", "--teacher.path", folder, "--teacher.layer"]
-    assert not check(*teacher, "mean")
+    assert not check(*teacher, "auto")
     assert "layer 3 of" in (said := check(*teacher, "3")) and "expected 0 to 2, or mean" in said
     assert "no speech encoder './none': expected an existing folder" in check(*teacher, "2", "--teacher.path", "./none")
     (tmp_path / "whisper/model.safetensors").unlink()

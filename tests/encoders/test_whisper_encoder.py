@@ -62,6 +62,13 @@ def test_longer_input_goes_in_windows(tmp_path):
     assert torch.allclose(states[1, :1550], encoder(wav[1:, : 31 * 16000]).states[0], atol=1e-4)
 
 
+def test_the_layer_that_serves_most_is_the_last_but_one(tmp_path):
+    torch.manual_seed(0)
+    folder, wav = str(whisper(tmp_path)), 0.1 * torch.randn(1, 16000)
+    auto, first = (load_encoder("transformers", folder, layer)(wav).states for layer in ("auto", 1))
+    assert torch.equal(auto, first)
+
+
 def test_mistakes_are_told(tmp_path):
     with pytest.raises(AudiolmError, match="layer 3 of .*, expected 0 to 2, or mean"):
         load_encoder("transformers", str(whisper(tmp_path)), 3)

@@ -204,7 +204,7 @@ def test_an_error_of_the_plugin_is_a_rejection_that_is_tried_again(tmp_path, plu
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("festival", "--voices festival: expected espeak, or module:function"),
+        ("festival", "--voices festival: expected espeak, kokoro, piper, or module:function"),
         ("no_such_tts:voice", "cannot import no_such_tts .* is its folder on PYTHONPATH"),
         ("json:voice", "module json has no voice"),
         ("json:__name__", "found a str, expected a function of a Speaker"),

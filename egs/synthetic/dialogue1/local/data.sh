@@ -8,7 +8,8 @@ set -euo pipefail
 dir=work/demo          # the recipe's working directory
 sets="train dev test"  # names of the sets: <scripts>/<set>.jsonl
 scripts=               # folder of the scripts
-voices=espeak          # who speaks: espeak, or module:function
+voices=espeak          # who speaks: espeak, kokoro, piper, or module:function
+voices_model=          # folder of Kokoro's or Piper's weights
 voices_aligner=pocketsphinx # finds the times of words where a voice knows none
 voices_aligner_model=  # what it takes
 corpus_fs=16000        # sample rate of the spoken corpus (Hz)
@@ -34,7 +35,7 @@ for set in $sets; do
 done
 # shellcheck disable=SC2086 # cmd and the names of sets are lists of words
 $cmd JOB=1:"$nj" "$dir/log/simulate.JOB.log" \
-  audiolm simulate speak --dir "$dir" --sets $sets --voices "$voices" \
+  audiolm simulate speak --dir "$dir" --sets $sets --voices "$voices" --voices_model "$voices_model" \
   --aligner "$voices_aligner" --aligner_model "$voices_aligner_model" --fs "$corpus_fs" --seed "$seed" \
   --job JOB --num_jobs "$nj"
 # shellcheck disable=SC2086
