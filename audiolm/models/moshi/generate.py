@@ -224,6 +224,8 @@ class MoshiStream:
         for level in range(levels):
             logits = self.model.depth.step(self._depth, level, self._with_textless(frame)[:, level])
             frame[:, level + 1] = self._code(level, logits, uniform, is_open[:, level + 1], forced[:, level + 1])
+        for level, repetitions in self.repetitions.items():  # what is given counts, too
+            repetitions.store(frame[:, level + 1], active)
         self.slots.store(self.previous, frame)
         return frame
 
@@ -237,9 +239,7 @@ class MoshiStream:
         if level not in self.repetitions:
             return torch.where(is_open, drawn, forced)
         second = uniform[:, len(self.starts) + level + 1]
-        code = torch.where(is_open, self.repetitions[level].redraw(drawn, logits, second), forced)
-        self.repetitions[level].store(code, self.slots.active)
-        return code
+        return torch.where(is_open, self.repetitions[level].redraw(drawn, logits, second), forced)
 
     def _with_textless(self, frame: Tensor) -> Tensor:
         """Frames [B, S] -> as they are, and under guidance the same without text below them, [rows, S]."""
