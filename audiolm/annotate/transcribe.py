@@ -8,6 +8,7 @@ Transcribers: ``whisper_timestamped`` (annotate/whisper.py), ``whisper`` (annota
 """
 
 import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -30,6 +31,7 @@ LONGEST = 30.0  # seconds that Whisper hears at once
 SHORTEST = 10.0  # seconds: a stretch without a pause to cut at is not cut before
 PAUSE = 1.0  # seconds: longer silences are cut out
 MARGIN = 0.5  # seconds of each that stay on both sides: detectors cut onsets short
+LEAD = 0.3  # seconds: no word that lasts into found speech begins longer before it; Whisper's first begins at 0
 # A word that is not passed on is lost, noise that is passed on is for the transcriber to leave out.
 HEARING = Smoothing(onset=0.3, offset=0.15, min_pause=0.06, min_speech=0.06)
 LOST = 0.05  # share of a recording's speech that may be left out as not to be understood; above, the recording is
@@ -86,9 +88,14 @@ def make_transcriber(
 
 @dataclass(frozen=True)
 class Stretch:
-    """Pieces of a recording, heard one after another: (start, end) in seconds, in order."""
+    """Pieces of a recording, heard one after another: (start, end) in seconds, in order.
+
+    Attributes:
+        onsets: where speech was found to begin in each piece, if that is known.
+    """
 
     pieces: tuple[Region, ...]
+    onsets: tuple[float, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -100,12 +107,15 @@ class Stretch:
 
     def place(self, word: TimedWord) -> TimedWord:
         """A word of the stretch on the recording's time axis, within the piece that holds its middle."""
-        middle, offset = (word.start + word.end) / 2, 0.0
-        for start, end in self.pieces:
-            if middle < offset + end - start or (start, end) == self.pieces[-1]:
-                break
+        middle, offset, number = (word.start + word.end) / 2, 0.0, 0
+        start, end = self.pieces[0]
+        while number + 1 < len(self.pieces) and middle >= offset + end - start:
             offset += end - start
+            number += 1
+            start, end = self.pieces[number]
         first, last = (min(max(start + time - offset, start), end) for time in (word.start, word.end))
+        if self.onsets and last > self.onsets[number]:
+            first = max(first, self.onsets[number] - LEAD)
         return TimedWord(word.word, first, last, word.confidence)
 
     def span(self, start: float, end: float) -> Region:
@@ -138,7 +148,14 @@ def stretches(speech: Sequence[Region], duration: float) -> list[Stretch]:
             filled = 0.0
         packed[-1].append((start, end))
         filled += end - start
-    return [Stretch(tuple(own)) for own in packed]
+    ends = [end for _, end in speech]
+
+    def onset(start: float, end: float) -> float:
+        first = bisect_right(ends, start)
+        inside = first < len(speech) and speech[first][0] < end
+        return max(start, speech[first][0]) if inside else start
+
+    return [Stretch(tuple(own), tuple(onset(*piece) for piece in own)) for own in packed]
 
 
 def transcribe_recordings(

@@ -168,6 +168,8 @@ def test_stretches_hold_all_speech_in_order_once_and_are_short(regions):
     pieces = [piece for stretch in found for piece in stretch.pieces]
     assert pieces == sorted(pieces) and all(a[1] <= b[0] + 1e-9 for a, b in zip(pieces, pieces[1:], strict=False))
     assert all(sum(end - start for start, end in stretch.pieces) <= LONGEST + 1e-6 for stretch in found)
+    onsets = [onset for stretch in found for onset in stretch.onsets]
+    assert all(start <= onset < end for (start, end), onset in zip(pieces, onsets, strict=True))
     covered = union((start - 1e-6, end + 1e-6) for start, end in pieces)
     assert all(any(a <= start and end <= b for a, b in covered) for start, end in speech)
     joined = union(speech, PAUSE)
@@ -181,6 +183,16 @@ def test_a_word_over_a_seam_stays_in_the_piece_that_holds_its_middle():
     assert stretch.place(TimedWord("b", 0.5, 1.2))[1:3] == (10.5, 11.0)
     assert stretch.place(TimedWord("c", 0.9, 1.5))[1:3] == (20.0, 20.5)
     assert stretch.place(TimedWord("d", 2.9, 3.4))[1:3] == (21.9, 22.0)
+
+
+def test_the_first_word_does_not_begin_with_the_silence_before_it():
+    """Speech at 10.5 s: a word from the stretch's beginning into it starts 0.3 s before at most; one before stays."""
+    (stretch,) = stretches([(10.5, 11.5), (30.0, 31.0)], 60.0)
+    assert stretch.pieces == ((10.0, 12.0), (29.5, 31.5)) and stretch.onsets == (10.5, 30.0)
+    assert stretch.place(TimedWord("a", 0.0, 1.0))[1:3] == pytest.approx((10.2, 11.0))
+    assert stretch.place(TimedWord("uh", 0.0, 0.4))[1:3] == (10.0, 10.4)
+    assert stretch.place(TimedWord("b", 1.2, 1.9))[1:3] == pytest.approx((11.2, 11.9))
+    assert stretch.place(TimedWord("c", 2.0, 3.0))[1:3] == pytest.approx((29.7, 30.5))
 
 
 def test_unknown_names_and_missing_models():
