@@ -223,6 +223,9 @@ class MoshiStream:
         for level in range(levels):
             logits = self.model.depth.step(self._depth, level, self._with_textless(frame)[:, level])
             frame[:, level + 1] = self._code(level, logits, uniform, is_open[:, level + 1], forced[:, level + 1])
+        for level, repetitions in self.repetitions.items():
+            if level >= levels:  # what is only given is heard too
+                repetitions.store(frame[:, level + 1], active)
         self.slots.store(self.previous, frame)
         return frame
 
