@@ -124,5 +124,5 @@ def test_a_loop_is_left():
 
 
 def test_a_prompt_longer_than_the_conversation():
-    with pytest.raises(AudiolmError, match="a prompt of 40 frames for a conversation of 30; shorten the prompt"):
-        continue_dialogues(make_model(), [random_grid(1)[0]], 30, WARM)
+    with pytest.raises(AudiolmError, match="a prompt of 28 frames for a conversation of 20; shorten the prompt"):
+        continue_dialogues(make_model(), [random_grid(1)[0]], 20, WARM)
