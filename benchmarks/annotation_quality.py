@@ -4,8 +4,9 @@
 
 WHAT is
 
-- ``diarization``: error rate on the parts of ami_clips, beside all speech given to one speaker. ``--tune`` searches
-  the settings on the training part, the only one that they were chosen on.
+- ``diarization``: error rate on the parts of ami_clips, beside all speech given to one speaker, and where
+  the errors come from: the same told the true number, and with the reference's speech and overlap. ``--tune`` searches
+  the settings on the training part and on mixes of its excerpts.
 - ``words``: distance of word starts from the references of mfa_aligned (10 ms resolution) and aligned_misc.
 - ``turns``: units, pauses, gaps and overlaps, from references and from what diarization finds.
 - ``silence``: words that a recogniser makes up where nobody speaks, per hour.
@@ -16,7 +17,7 @@ import dataclasses
 import itertools
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,14 @@ import torch
 
 from audiolm.annotate.align import align_recordings, make_aligner
 from audiolm.annotate.campplus import CamPlusPlus
-from audiolm.annotate.diarize import ChannelDiarizer, Diarizer, EmbeddedDiarizer, diarize_files, files_of
-from audiolm.annotate.embeddings import ResemblyzerEncoder
+from audiolm.annotate.diarize import (
+    ChannelDiarizer,
+    Diarizer,
+    EmbeddedDiarizer,
+    diarize_files,
+    files_of,
+    make_diarizer,
+)
 from audiolm.annotate.powerset import PowersetSegmentation
 from audiolm.annotate.segmented import SegmentedDiarizer
 from audiolm.annotate.separate import write_part
@@ -34,6 +41,7 @@ from audiolm.annotate.turns import SpeakerTurn, turn_statistics, union
 from audiolm.annotate.vad import SileroVad
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Turn, read_ctm, read_table
+from audiolm.jobs.progress import progress
 from audiolm.score.der import by_file, diarization_errors, read_uem
 from audiolm.score.hallucination import made_up, silences
 from audiolm.score.record import bootstrap_ci
@@ -48,16 +56,18 @@ HUMAN = ("baby_cry", "person_sneeze")  # sounds of esc10 that people make
 
 
 def diarization(options: argparse.Namespace) -> None:
-    data, encoder = DataDir.read(options.data / "ami_clips"), CachedEncoder(ResemblyzerEncoder())
+    data, encoder = DataDir.read(options.data / "ami_clips"), CachedEncoder(CamPlusPlus())
     part_of = {reco: part for _, reco, part in read_table(data.path / "reco2part", "<recording> <part>")}
     parts = {part: [r for r in data.recos if part_of[r] == part] for part in ("train", "development", "test")}
     if options.tune:
         return tune(data, parts["train"])
     diarizers = {
         "segmentation-3.0, CAM++": SegmentedDiarizer(),
-        "the same, pauses up to 1 s": SegmentedDiarizer(pause=1.0),
-        "Silero, Resemblyzer": EmbeddedDiarizer(encoder=encoder),
-        "the same, pauses up to 1 s ": EmbeddedDiarizer(encoder=encoder, pause=1.0),
+        "the same, told how many": Told(
+            encoder, {r: len({t.speaker for t in own}) for r, own in by_file(data.rttm).items()}
+        ),
+        "the same, the reference's speech and overlap": Told(encoder, segmentations=segmentations(data.rttm)),
+        "Silero, Resemblyzer": EmbeddedDiarizer(),
     }
     found, default = {}, next(iter(diarizers))
     for name, diarizer in diarizers.items():
@@ -82,6 +92,40 @@ def diarization(options: argparse.Namespace) -> None:
                 value, ci, kinds = error_rate(data, recos, turns, collar)
                 cells += [f"{value:.1f}", f"({ci[0]:.1f}–{ci[1]:.1f})"] + [f"{k:.1f}" for k in kinds] * (collar == 0)
             print(f"{part + ' (' + str(len(recos)) + '): ' + name:<54}" + "".join(f"{cell:>14}" for cell in cells))
+
+
+class Told:
+    """The default diarizer, told of each file in turn how many speak in it, or when one does and when two.
+
+    Files are taken in the order that ``diarize_files`` has them in.
+    """
+
+    name, mixes = "told", True
+
+    def __init__(self, encoder, numbers: Mapping[str, int] | None = None, segmentations: Mapping | None = None):
+        self.diarizer, self.numbers, self.segmentations = SegmentedDiarizer(encoder=encoder), numbers, segmentations
+        self.files = iter(sorted(numbers or segmentations))
+
+    def __call__(self, wav, fs):
+        file = next(self.files)
+        self.diarizer.num_speakers = self.numbers[file] if self.numbers else None
+        if self.segmentations:
+            self.diarizer.segmentation = self.segmentations[file]
+        return self.diarizer(wav, fs)
+
+
+def segmentations(turns: Sequence[Turn]) -> dict[str, Callable]:
+    """For each file, the reference as a segmentation: 0 or 1 per frame, speech and overlap."""
+
+    def segmentation(own):
+        def found(wav, frame_rate):
+            times = (np.arange(int(np.ceil(len(wav) / FS * frame_rate))) + 0.5) / frame_rate
+            count = sum(((t.start <= times) & (times < t.start + t.duration)).astype(int) for t in own)
+            return (count > 0).astype(float), (count > 1).astype(float)
+
+        return found
+
+    return {file: segmentation(own) for file, own in by_file(turns).items()}
 
 
 def turns_of(data: DataDir, diarizer: Diarizer) -> list[Turn]:
@@ -118,16 +162,19 @@ def error_rate(
 
 
 class CachedEncoder:
-    """Embeds the same windows of the same audio once."""
+    """Embeds each window of some audio once."""
 
     def __init__(self, encoder):
         self.encoder, self.known = encoder, {}
 
     def embed(self, wav, fs, regions):
-        key = hash((wav[:: len(wav) // 1000 + 1].tobytes(), tuple(regions)))
-        if key not in self.known:
-            self.known[key] = self.encoder.embed(wav, fs, regions)
-        return self.known[key]
+        audio = hash(wav[:: len(wav) // 1000 + 1].tobytes())
+        new = [region for region in regions if (audio, region) not in self.known]
+        if new:
+            self.known |= {
+                (audio, region): row for region, row in zip(new, self.encoder.embed(wav, fs, new), strict=True)
+            }
+        return np.stack([self.known[audio, region] for region in regions])
 
 
 class CachedSegmentation(PowersetSegmentation):
@@ -144,27 +191,49 @@ class CachedSegmentation(PowersetSegmentation):
         return self.known[key]
 
 
+# Excerpts of the training part without a common speaker, mixed: overlap as in no excerpt of that part.
+PAIRS = [
+    pair.split("+")
+    for pair in """
+    trn03+trn06 trn00+trn04 trn08+trn09 trn00+trn08 trn05+trn07 trn04+trn09 trn06+trn08
+    trn00+trn05 trn05+trn09 trn04+trn08 trn07+trn09 trn03+trn09 trn00+trn06 trn05+trn08""".split()
+]
+
+
+SHARES = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9)
+
+
 def tune(data: DataDir, recos: Sequence[str]) -> None:
     """Print the settings with the least error rate, of a grid; then each recording with those best for the others."""
-    part = DataDir(wav={reco: data.wav_path(reco) for reco in recos})
-    reference, uem = {r: by_file(data.rttm)[r] for r in recos}, read_uem(data.path / "uem")
-    grid = list(itertools.product((0.2, 0.3, 0.5), (0.1, 0.2, 0.3, 0.5), (0.65, 0.7, 0.75, 0.8)))
+    reference, wavs = {r: by_file(data.rttm)[r] for r in recos}, {r: data.audio(r, fs=FS) for r in recos}
+    for pair in PAIRS:
+        name, length = "+".join(pair), min(len(wavs[reco]) for reco in pair)
+        wavs[name] = sum(wavs[reco][:length] for reco in pair) / 2
+        reference[name] = [dataclasses.replace(turn, file=name) for reco in pair for turn in reference[reco]]
+    names, settings = list(wavs), ("onset", "overlap", "distance", "overlap_share")
+    grid = list(itertools.product((0.2, 0.3), (0.1, 0.2), (0.7, 0.75, 0.8), SHARES))
     segmentation, encoder, errors, total = CachedSegmentation(), CachedEncoder(CamPlusPlus()), [], None
-    for onset, overlap, distance in grid:
-        made = {"segmentation": segmentation, "encoder": encoder}
-        diarizer = SegmentedDiarizer(distance=distance, onset=onset, overlap=overlap, **made)
-        rows = diarization_errors(reference, by_file(turns_of(part, diarizer)), 0.0, uem)
-        errors.append([rows[reco].errors for reco in recos])
-        total = np.array([rows[reco].total for reco in recos])
-    errors = np.array(errors)  # [settings, recordings]
-    rates = 100 * errors.sum(axis=1) / total.sum()
-    print("    rate   onset overlap distance")
-    for row in np.argsort(rates, kind="stable")[:20]:
-        print("".join(f"{value:>8.2f}" for value in (rates[row], *grid[row])))
-    others = [int((errors.sum(axis=1) - errors[:, left]).argmin()) for left in range(len(recos))]
-    held_out = sum(errors[row, left] for left, row in enumerate(others))
-    print(f"each recording with the settings best for the others: {100 * held_out / total.sum():.2f}")
-    print("distances chosen:", sorted({grid[row][2] for row in others}))
+    for values in progress(grid, desc="settings"):
+        made = {"segmentation": segmentation, "encoder": encoder, **dict(zip(settings, values, strict=True))}
+        diarizer, found = SegmentedDiarizer(**made), {}
+        for name, wav in wavs.items():
+            found[name] = [Turn(name, "1", t.start, t.end - t.start, t.speaker) for t in diarizer(wav, FS)]
+        rows = diarization_errors(reference, found, 0.0)
+        errors.append([rows[name].errors for name in names])
+        total = np.array([rows[name].total for name in names])
+    errors, alone = np.array(errors), np.array(["+" not in name for name in names])  # [settings, recordings]
+    rates = [100 * errors[:, part].sum(axis=1) / total[part].sum() for part in (alone | ~alone, alone, ~alone)]
+    print("".join(f"{name:>14}" for name in ("all", "excerpts", "mixes", *settings)))
+    for row in np.argsort(rates[0], kind="stable"):
+        print("".join(f"{value:>14.2f}" for value in (*(rate[row] for rate in rates), *grid[row])))
+    held_out, chosen = 0.0, set()
+    for left in recos:
+        others = np.array([left not in name for name in names])
+        best = int(errors[:, others].sum(axis=1).argmin())
+        held_out += errors[best, names.index(left)]
+        chosen.add(grid[best])
+    rate = 100 * held_out / total[alone].sum()
+    print(f"each excerpt with the settings best for the others and their mixes: {rate:.2f}, by {sorted(chosen)}")
 
 
 # ---------------------------------------------------------------------- words
@@ -206,8 +275,8 @@ def report(name: str, data: DataDir, found: list, rejected: list) -> None:
 def turns(options: argparse.Namespace) -> None:
     kinds = ("ipu", "pause", "gap", "overlap")
     print(f"{'a minute: number (seconds)':<52}" + "".join(f"{kind:>16}" for kind in kinds))
-    root, two = options.data, EmbeddedDiarizer(2)
-    for name, diarizer in (("ami_clips", EmbeddedDiarizer()), ("telephone_clip", two)):
+    root, two = options.data, make_diarizer("embedded", 2)
+    for name, diarizer in (("ami_clips", make_diarizer("embedded")), ("telephone_clip", two)):
         data = DataDir.read(root / name)
         statistics(f"{name}, reference", data, by_file(data.rttm))
         statistics(f"{name}, embedded diarizer", data, by_file(turns_of(data, diarizer)))
