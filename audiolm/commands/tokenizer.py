@@ -4,8 +4,10 @@
   audiolm tokenizer --text books/*.txt.gz --vocab_size 32000 --out exp/tokenizer     of plain text, as Helium's
   audiolm tokenizer --take tokenizer_spm_32k_3.model --out exp/tokenizer             Moshi's, as it is
   audiolm tokenizer --take kyutai/moshika-pytorch-bf16 --out exp/tokenizer           the one of a released LM
+  audiolm tokenizer --take HuggingFaceTB/SmolLM2-135M --out exp/tokenizer            byte-level BPE (Llama 3, Qwen2 …)
 
-Its ids are EPAD 0, BOS 1, EOS 2, PAD 3, then bytes and pieces; numbers are split into digits.
+A trained one's ids are EPAD 0, BOS 1, EOS 2, PAD 3, then bytes and pieces; numbers are split into digits. Byte-level
+BPE keeps its ids, and what it lacks of the four gets ids after them.
 """
 
 import argparse
@@ -27,9 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "gives its text, *.txt and *.txt.gz",
     )
     parser.add_argument(
-        "--take", metavar="NAME", help="a SentencePiece .model file, or the folder or hub id of an LM that has one"
+        "--take",
+        metavar="NAME",
+        help="a .model or tokenizer.json file, or the folder or hub id of an LM that has one",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder to write tokenizer.model into")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write its file into")
     parser.add_argument(
         "--vocab_size", type=int, default=4000, help="largest number of ids, 4 special ones and 256 bytes among them"
     )

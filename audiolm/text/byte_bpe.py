@@ -46,7 +46,7 @@ class ByteBPE(Tokenizer):
         try:
             from tokenizers import Tokenizer as Library
         except ImportError:
-            raise AudiolmError(f"{source} needs the package tokenizers: pip install tokenizers") from None
+            raise AudiolmError(f"{source} needs the package tokenizers: pip install 'audiolm[bpe]'") from None
         try:
             self._library = Library.from_str(model.decode())
         except Exception as error:  # the library raises nothing more precise

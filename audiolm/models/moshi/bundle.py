@@ -3,7 +3,7 @@
 <bundle>/audiolm.json              what it is, and the checksum of every part
 <bundle>/lm/                       config.yaml, model.safetensors: audiolm.load_lm
 <bundle>/codec/                    config.yaml, model.safetensors: audiolm.load_codec
-<bundle>/tokenizer/                tokenizer.model: audiolm.text.tokenizer.Tokenizer.load
+<bundle>/tokenizer/                tokenizer.model or tokenizer.json: audiolm.text.tokenizer.Tokenizer.load
 <bundle>/README.md                 how to load it
 """
 

@@ -60,9 +60,10 @@ if [[ -n $lm_init && ! -f $lm_init/config.yaml ]]; then
   if [[ -n $tokenizer ]]; then shape+=(--new_tokenizer true); fi
 fi
 taken= # the LM whose tokenizer is used
-if [[ -n $lm_init && -z $tokenizer && (-n $released_lm || -f $lm_init/tokenizer.model) ]]; then
+if [[ -n $lm_init && -z $tokenizer && (-n $released_lm || -f $lm_init/tokenizer.model || -f $lm_init/tokenizer.json) ]]; then
   taken=$lm_init
-elif [[ -n $tokenizer && $tokenizer != new && ! -f $tokenizer && ! -f $tokenizer/tokenizer.model ]]; then
+elif [[ -n $tokenizer && $tokenizer != new && ! -f $tokenizer && ! -f $tokenizer/tokenizer.model &&
+  ! -f $tokenizer/tokenizer.json ]]; then
   taken=$tokenizer
 fi
 if [[ -n $taken || $tokenizer == new ]]; then tokenizer=; fi
