@@ -73,9 +73,13 @@ def describe(name: str, layer: Layer = "mean") -> Described:
     Raises:
         AudiolmError: none of these encoders, or no such layer.
     """
+    try:
+        from transformers import AutoConfig
+    except ImportError as error:
+        raise AudiolmError(
+            f"speech encoder '{name}' needs transformers ({error}): pip install transformers (or audiolm[neighbours])"
+        ) from None
     folder = find_weights(name, "speech encoder", "config.json", ("*.safetensors", "*.bin"))
-    from transformers import AutoConfig
-
     try:
         config = AutoConfig.from_pretrained(folder)
     except Exception as error:  # whatever a damaged or foreign folder provokes

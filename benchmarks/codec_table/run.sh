@@ -41,6 +41,14 @@ changes() { # NAME -> --config options
   done
 }
 
+taught() { # NAME -> by whom: whisper, recognizer, nobody
+  case $1 in
+    *whisper*) echo whisper ;;
+    *no_distillation* | encodec | soundstream | dac) echo nobody ;;
+    *) echo recognizer ;;
+  esac
+}
+
 train() { # NAME
   local teacher=() start=() work=$dir/$1 configs
   if [[ -n $init ]]; then start=(--init "$dir/$init/exp/codec"); fi
@@ -51,11 +59,10 @@ train() { # NAME
     for kind in audio phones; do ln -sfn "$(realpath "$dir/dump/$set/$kind")" "$work/dump/$set/$kind"; done
   done
   ln -sfn "$(realpath "$dir/data")" "$work/data"
-  if [[ $1 == *whisper* ]]; then
-    teacher=(--teacher.path "$whisper")
-  elif [[ $1 != *no_distillation* && ! $1 =~ ^(encodec|soundstream|dac)$ ]]; then
-    teacher=(--teacher.path "$dir/exp/recognizer")
-  fi
+  case $(taught "$1") in
+    whisper) teacher=(--teacher.path "$whisper") ;;
+    recognizer) teacher=(--teacher.path "$dir/exp/recognizer") ;;
+  esac
   # shellcheck disable=SC2086 # the configs are words
   audiolm train $configs --exp "$work/exp/codec" --train_dir "$dir/dump/train/audio" \
     --valid_dir "$dir/dump/dev/audio" --trainer.max_steps "$steps" --trainer.seed "$seed" "${teacher[@]}" "${start[@]}" \
@@ -76,11 +83,12 @@ runs() { # whether a stage is among those asked for
 }
 
 if runs train; then
-  if [[ ! -f $dir/exp/recognizer/model.safetensors ]]; then
+  teachers=$(for codec in $codecs; do taught "$codec"; done)
+  if [[ $teachers == *recognizer* && ! -f $dir/exp/recognizer/model.safetensors ]]; then
     audiolm train --config "$here/conf/recognizer.yaml" --exp "$dir/exp/recognizer" \
       --train_data "$dir/dump/train/audio" --valid_data "$dir/dump/dev/audio"
   fi
-  export -f train changes
+  export -f train changes taught
   export dir here models init steps seed whisper
   # shellcheck disable=SC2086 # names are words
   printf '%s\n' $codecs | xargs -P "$parallel" -I{} bash -euo pipefail -c 'train {}'

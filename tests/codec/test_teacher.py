@@ -11,7 +11,7 @@ from audiolm.errors import AudiolmError
 from audiolm.recognizer.model import Recognizer, RecognizerModelConfig
 from audiolm.train.checkpoint import write_model
 from audiolm.train.yaml_files import write_yaml
-from tests.encoders.tiny_encoders import speech_encoder
+from tests.encoders.tiny_encoders import speech_encoder, whisper
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,12 @@ def test_an_encoder_of_16_khz_gives_a_state_for_each_frame_of_the_codec(hubert, 
     wav = torch.randn(2, 1, round(frames * sample_rate / frame_rate))
     states = teacher(wav)
     assert states.shape == (2, frames, 16) and states.dtype == torch.float32
+
+
+def test_whispers_encoder_teaches_without_thirty_seconds(tmp_path):
+    pytest.importorskip("transformers")
+    teacher = Teacher(TeacherConfig(str(whisper(tmp_path)), "auto", backend="transformers"), 24000, 12.5)
+    assert teacher(torch.randn(2, 1, 1920 * 13)).shape == (2, 13, 16) and not teacher.model.pad
 
 
 def test_states_are_pooled_encoder_states_of_resampled_sound(hubert):
