@@ -10,7 +10,6 @@ from audiolm.errors import AudiolmError
 from audiolm.score.continuations import transcribe
 from audiolm.score.intelligibility import Judge
 from audiolm.score.record import Score
-from audiolm.score.wer import word_error_rate
 
 
 def score(
@@ -46,7 +45,7 @@ def score(
         for texts, turns in zip(asked, transcribe(judge, conversations, fs, vad), strict=True):
             for number, reco in enumerate(texts):
                 heard[reco] = " ".join(text for _, channel, text in turns if channel == number)
-        rate = word_error_rate(own, heard)
+        rate = judge.word_errors(own, heard)
         scores.append(
             Score(
                 metric=f"wer_turns_{judge.backend.key}",
@@ -59,9 +58,10 @@ def score(
                 data=data,
                 count=rate.words,
                 ci=rate.ci,
-                baseline=word_error_rate(others, heard).percent,
+                baseline=judge.word_errors(others, heard).percent,
                 baseline_name="the other speaker's words",
                 details=rate.details,
+                normaliser=judge.normaliser.name,
             )
         )
     return scores

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from audiolm.data.datadir import DataDir
 from audiolm.score import word_times
+from audiolm.score.normalisers import PLAIN
 from audiolm.score.record import Score
 from audiolm.score.wer import word_error_rate
 from audiolm.train.checkpoint import checksum
@@ -37,6 +38,7 @@ def score(lm: str | Path, original: DataDir, data: str, reference_ctm: str | Pat
         count=rate.words,
         ci=rate.ci,
         details=rate.details,
+        normaliser=PLAIN.name,
     )
     if reference_ctm is None or not rate.words - rate.substitutions - rate.deletions:
         return [errors]  # where no word is right, none has a time

@@ -72,7 +72,7 @@ def test_sets_without_transcripts_want_what_hears_words(check, tmp_path):
     (tmp_path / "data/train/wav.scp").touch()
     assert "'train' has no transcripts" in (said := check(*RECOGNIZER, options=sets))
     assert "--recognizer DIR" in said and "--teacher none" in said
-    assert "whisper_timestamped, whisper, pocketsphinx_transcribe" in check(
+    assert "whisper_timestamped, whisper, faster_whisper, pocketsphinx_transcribe" in check(
         *ALIGN, "ctc", "--recognizer", "r", options=sets
     )
     check(*ALIGN, "pocketsphinx_transcribe", options=sets)
