@@ -147,6 +147,11 @@ def check_language(language: str | None) -> None:
             raise AudiolmError(f"--language {language} is none of Whisper's{did_you_mean(language, LANGUAGES)}")
 
 
+def shown(model: str) -> str:
+    """A model's name for records: of a path its last part, which says the same on every machine."""
+    return Path(model).name if Path(model).exists() else model
+
+
 def check_knows(language: str | None, known: Collection[str], model: str) -> None:
     """Refuse a language that a model does not know: an English-only one would write English for what it hears."""
     from audiolm.errors import did_you_mean

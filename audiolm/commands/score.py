@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dir", type=Path, required=True, help="the recipe's work directory (holds data/ dump/ exp/)")
     parser.add_argument("--set", required=True, help="the set to score on")
     parser.add_argument("--train_set", default="train", help="the set whose tokens the unigrams are counted on")
+    from audiolm.score.normalisers import CHOICES
     from audiolm.score.signal_quality import MEASURES
+    from audiolm.score.whisper_asr import EARS
 
     measures = [*MEASURES, "dnsmos", "speaker_similarity", "idempotence"]
     default = [metric for metric in METRICS if metric not in NAMED_ONLY]
@@ -55,10 +57,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--asr",
         nargs="*",
-        choices=("ctc", "pocketsphinx"),
+        choices=("ctc", "pocketsphinx", *EARS),
         default=["ctc", "pocketsphinx"],
-        help="what hears the words of originals, resynthesis and generated speech; none: words are not scored",
+        help="what hears the words of originals, resynthesis and generated speech (ctc pocketsphinx); none: words are "
+        "not scored. Whisper's need --asr_model, and no vocabulary that they could guess from",
     )
+    parser.add_argument("--asr_model", help="of Whisper's judges: folder, file, hub id or size")
+    parser.add_argument("--asr_language", default="en", help="of the speech, for Whisper (en); auto: Whisper finds it")
+    parser.add_argument(
+        "--asr_normaliser",
+        choices=CHOICES,
+        help="what references and Whisper's texts go through before their words are compared: plain; english, "
+        "Whisper's own (where the language is en); digits, the same with each digit a word, for strings of digits",
+    )
+    parser.add_argument("--asr_device", default="cpu", help="of Whisper's judges: cpu or cuda")
     parser.add_argument(
         "--measures",
         nargs="*",
@@ -91,8 +103,19 @@ def check(args: argparse.Namespace) -> None:
     """Refuse what no metric can go without.
 
     Raises:
-        AudiolmError: a model or a file of marks that is missing.
+        AudiolmError: a model or a file of marks that is missing, or a judge without its model: how to name it.
     """
+    from audiolm.score.whisper_asr import EARS
+
+    judges = [name for name in args.asr if name in EARS]
+    if judges and HEARING & set(args.metrics):
+        if args.asr_model is None:
+            raise AudiolmError(
+                f"--asr {judges[0]} needs a Whisper model: name its folder, file, hub id or size with --asr_model (of "
+                "a recipe: --judge_model)"
+            )
+        if args.asr_model.startswith(("/", "./", "../", "~")) and not Path(args.asr_model).expanduser().exists():
+            raise AudiolmError(f"--asr_model {args.asr_model}: there is no such file or folder")
     for metric in args.metrics:
         for model in METRICS[metric]:
             if getattr(args, model) is None:
@@ -108,11 +131,14 @@ def run(args: argparse.Namespace) -> None:
     """Measure one group after another."""
     check(args)
     from audiolm.jobs.progress import progress
+    from audiolm.score.asr_backends import Hearing
     from audiolm.score.recipe import Recipe
     from audiolm.score.words import WordRules
 
     rules = WordRules(marks_of(args), args.optional_words, args.fragments)
-    recipe = Recipe(args.dir, args.set, args.train_set, args.recognizer, args.codec, args.lm, args.asr, rules)
+    language = None if args.asr_language == "auto" else args.asr_language
+    hearing = Hearing(args.asr, args.asr_model, language, args.asr_normaliser, args.asr_device)
+    recipe = Recipe(args.dir, args.set, args.train_set, args.recognizer, args.codec, args.lm, hearing, rules)
     options = {
         "annotation": (args.diarizer, args.aligner),
         "codec": (args.measures,),

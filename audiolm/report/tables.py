@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from html import escape
 
 from audiolm.score.record import Score
-from audiolm.score.results import LM_SECTION, Row, describe, is_better, number, published_beside
+from audiolm.score.results import LM_SECTION, Row, describe, is_better, measured_by, number, published_beside
 from audiolm.score.vocabulary import remark
 
-# The figures that a reader looks for first; words are judged by the recogniser that taught no other part.
+# Independent judges of words, of which the figures show the first that has scored.
+JUDGES = ("faster_whisper", "whisper_timestamped", "whisper", "pocketsphinx")
+# The figures that a reader looks for first; words are judged by a recogniser that taught no other part.
 HEADLINES = (
     ("wer_asr", "streaming ASR, word errors"),
-    ("wer_tts_pocketsphinx", "streaming TTS, word errors"),
-    ("wer_resynthesis_pocketsphinx", "codec, word errors"),
+    ("wer_tts_{judge}", "streaming TTS, word errors"),
+    ("wer_resynthesis_{judge}", "codec, word errors"),
     ("der", "diarization errors"),
     ("word_start", "word starts"),
     ("lm_loss_text", "text loss"),
@@ -19,7 +21,7 @@ HEADLINES = (
 CODEC_HEADLINES = (  # of a recipe that makes a codec alone
     ("bitrate", "bitrate"),
     ("abx_within", "phone ABX, level 1"),
-    ("wer_resynthesis_pocketsphinx", "word errors"),
+    ("wer_resynthesis_{judge}", "word errors"),
     ("codec_visqol_speech", "ViSQOL, speech"),
     ("codec_mel_distance", "mel distance"),
     ("codec_speaker_similarity", "speaker similarity"),
@@ -41,7 +43,8 @@ def headlines(rows: list[Row], which: Sequence[tuple[str, str]] = HEADLINES) -> 
     """Tiles: value, what it is, and what it is to be read against; ``which`` are beginnings of metrics and names."""
     tiles = []
     for prefix, name in which:
-        row = next((row for row in rows if row.score.metric.startswith(prefix)), None)
+        wanted = [prefix.format(judge=judge) for judge in JUDGES]
+        row = next((row for start in wanted for row in rows if row.score.metric.startswith(start)), None)
         if row is None:
             continue
         score = row.score
@@ -92,7 +95,7 @@ def _row(row: Row) -> str:
         f'<td data-name="value"{mark}><b>{number(score.value, score.unit)}</b>{interval}</td>'
         f'<td data-name="baseline">{baseline}</td>'
         f"<td>{escape(score.data)} <small>{counted(score.count, 'item')}</small></td>"
-        f"<td>{escape(score.backend)} {_remark(score)}</td></tr>"
+        f"<td>{escape(measured_by(score))} {_remark(score)}</td></tr>"
     )
 
 
@@ -112,6 +115,9 @@ def _remark(score: Score) -> str:
 
 
 def _details(score: Score) -> str:
-    """The further numbers of a score, as a paragraph."""
-    told = ", ".join(f"{name}: {value:.4g}" for name, value in score.details.items())
+    """The further numbers of a score and what has measured it, as a paragraph."""
+    parts = [f"{name}: {value:.4g}" for name, value in score.details.items()]
+    parts += [f"weights: {score.checksum}"] if score.checksum else []
+    parts += [f"texts compared: {score.normaliser}"] if score.normaliser else []
+    told = ", ".join(parts)
     return f"<p>{escape(told)}</p>" if told else ""

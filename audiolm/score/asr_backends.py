@@ -2,16 +2,36 @@
 
 The recogniser that judges must not have taught what it judges: ``ctc`` is the recipe's own model, the codec's teacher
 and so a lenient judge; ``pocketsphinx`` (audiolm.score.pocketsphinx_asr) is independent, and its own error on the
-originals stands beside its figures.
+originals stands beside its figures. ``whisper``, ``whisper_timestamped`` and ``faster_whisper``
+(audiolm.score.whisper_asr) are independent too, need weights, and know no vocabulary that they could guess from.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from audiolm.data.audio import resample
+
+
+class Hearing(NamedTuple):
+    """Which recognisers judge, and how.
+
+    Attributes:
+        names: ``ctc``, ``pocketsphinx``, and Whisper's of audiolm.score.whisper_asr.
+        model: weights of Whisper's.
+        language: code of the speech, for Whisper; None: Whisper finds it.
+        normaliser: one of audiolm.score.normalisers.CHOICES, for Whisper; None: ``english`` where the language is
+            English, else ``plain``. What the others hear is written as the training texts are: theirs is ``plain``.
+        device: Whisper's.
+    """
+
+    names: Sequence[str] = ()
+    model: str | None = None
+    language: str | None = "en"
+    normaliser: str | None = None
+    device: str = "cpu"
 
 
 class AsrBackend(Protocol):

@@ -1,17 +1,19 @@
 """Word error rates of what a listener would hear: originals, the codec's resynthesis, the model's speech."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from audiolm.data.datadir import DataDir
 from audiolm.errors import AudiolmError
-from audiolm.score import vocabulary
+from audiolm.score import normalisers, vocabulary
 from audiolm.score.asr_backends import AsrBackend
+from audiolm.score.normalisers import Normaliser
 from audiolm.score.record import Score
-from audiolm.score.wer import word_error_rate
+from audiolm.score.wer import WordErrorRate, word_error_rate
 from audiolm.score.words import PLAIN, WordRules
 
 MOST = 150  # utterances, spread over the set
@@ -40,10 +42,14 @@ def waves(data: DataDir, utts: Sequence[str], fs: int) -> list[np.ndarray]:
 
 
 class Judge:
-    """A recogniser that remembers what it has heard: originals are the baseline of several metrics."""
+    """A recogniser that remembers what it has heard: originals are the baseline of several metrics.
 
-    def __init__(self, backend: AsrBackend):
-        self.backend = backend
+    Args:
+        normaliser: what texts go through before their words are compared.
+    """
+
+    def __init__(self, backend: AsrBackend, normaliser: Normaliser = normalisers.PLAIN):
+        self.backend, self.normaliser = backend, normaliser
         self._heard: dict[tuple[str, str, int], str] = {}
 
     def transcripts(self, data: DataDir, utts: Sequence[str], fs: int) -> dict[str, str]:
@@ -53,6 +59,14 @@ class Judge:
         for utt, text in zip(new, self.backend.transcribe(waves(data, new, fs), fs, voices), strict=True):
             self._heard[str(data.path), utt, fs] = text
         return {utt: self._heard[str(data.path), utt, fs] for utt in utts}
+
+    def word_errors(
+        self, references: Mapping[str, str], hypotheses: Mapping[str, str], rules: WordRules = PLAIN
+    ) -> WordErrorRate:
+        """Of texts by utterance, both through the normaliser; ``rules`` tell what counts as a word, and as wrong."""
+        if self.normaliser != normalisers.PLAIN:
+            rules = replace(rules, normaliser=self.normaliser.apply)
+        return word_error_rate(references, hypotheses, rules)
 
 
 def score_utterances(
@@ -75,8 +89,8 @@ def score_utterances(
     scores = []
     for judge in judges:
         backend = judge.backend
-        of_original = word_error_rate(texts, judge.transcripts(original, utts, fs), rules)
-        rate = of_original if copy is None else word_error_rate(texts, judge.transcripts(copy, utts, fs), rules)
+        of_original = judge.word_errors(texts, judge.transcripts(original, utts, fs), rules)
+        rate = of_original if copy is None else judge.word_errors(texts, judge.transcripts(copy, utts, fs), rules)
         scores.append(
             Score(
                 metric=f"{metric}_{backend.key}",
@@ -92,6 +106,7 @@ def score_utterances(
                 baseline=None if copy is None else of_original.percent,
                 baseline_name="" if copy is None else "the originals, same recogniser",
                 details={**rate.details, **vocabulary.details(backend, texts.values())},
+                normaliser=judge.normaliser.name,
             )
         )
     return scores
@@ -123,8 +138,11 @@ def score_speech(
     sounds = [spoken.audio(reco, fs=fs) for reco in references]
     for judge in judges:
         backend = judge.backend
-        rate = word_error_rate(references, dict(zip(references, backend.transcribe(sounds, fs), strict=True)), rules)
-        base = word_error_rate({utt: original.text[utt] for utt in utts}, judge.transcripts(original, utts, fs), rules)
+        said = dict(zip(references, backend.transcribe(sounds, fs), strict=True))
+        rate = judge.word_errors(references, said, rules)
+        base = judge.word_errors(
+            {utt: original.text[utt] for utt in utts}, judge.transcripts(original, utts, fs), rules
+        )
         scores.append(
             Score(
                 metric=f"{metric}_{backend.key}",
@@ -140,6 +158,7 @@ def score_speech(
                 baseline=base.percent,
                 baseline_name="original utterances, same recogniser",
                 details={**rate.details, **vocabulary.details(backend, references.values())},
+                normaliser=judge.normaliser.name,
             )
         )
     return scores

@@ -20,12 +20,14 @@ from audiolm.score import (
     streaming_asr,
     word_times,
 )
-from audiolm.score.asr_backends import CtcBackend
+from audiolm.score.asr_backends import CtcBackend, Hearing
 from audiolm.score.intelligibility import Judge
 from audiolm.score.items import NoTriples
+from audiolm.score.normalisers import Normaliser, make_normaliser
 from audiolm.score.pocketsphinx_asr import PocketSphinxBackend
 from audiolm.score.record import Score
 from audiolm.score.resynthesis import resynthesize
+from audiolm.score.whisper_asr import EARS, WhisperBackend
 from audiolm.score.words import PLAIN, WordRules
 from audiolm.text.normalize import normalize
 from audiolm.train.checkpoint import checksum
@@ -41,7 +43,7 @@ class Recipe:
         name: the set.
         train: the set that was trained on.
         recognizer, codec, lm: experiment directories; None where the metrics asked for need none.
-        asr: which recognisers judge: ``ctc``, ``pocketsphinx``.
+        hearing: which recognisers judge, and how.
         rules: what counts as a word, and as wrong, in word errors.
     """
 
@@ -53,11 +55,11 @@ class Recipe:
         recognizer: Path | None,
         codec: Path | None,
         lm: Path | None,
-        asr: Sequence[str],
+        hearing: Hearing,
         rules: WordRules = PLAIN,
     ):
         self.work, self.name, self.train = work, name, train
-        self.recognizer_dir, self.codec_dir, self.lm_dir, self.asr_names = recognizer, codec, lm, asr
+        self.recognizer_dir, self.codec_dir, self.lm_dir, self.hearing = recognizer, codec, lm, hearing
         self.rules = rules
         self.dump = work / "dump" / name
 
@@ -85,7 +87,15 @@ class Recipe:
             "ctc": lambda: CtcBackend(self.recognizer_dir, closed),
             "pocketsphinx": lambda: PocketSphinxBackend(self.texts),
         }
-        return [Judge(make[name]()) for name in self.asr_names]
+        for name in EARS:
+            make[name] = lambda name=name: WhisperBackend(
+                name, self.hearing.model, self.hearing.language, self.hearing.device
+            )
+        return [Judge(make[name](), self._normaliser(name)) for name in self.hearing.names]
+
+    def _normaliser(self, judge: str) -> Normaliser:
+        usual = "english" if self.hearing.language == "en" else "plain"
+        return make_normaliser((self.hearing.normaliser or usual) if judge in EARS else "plain")
 
     @cached_property
     def fs(self) -> int:
@@ -118,7 +128,8 @@ class Recipe:
 
     def recognizer(self) -> int:
         """Word errors on the originals; of the CTC model also without a vocabulary, which shows what it has learnt."""
-        judges = {judge.backend.key: judge for judge in [*self.judges, Judge(CtcBackend(self.recognizer_dir))]}
+        greedy = Judge(CtcBackend(self.recognizer_dir))
+        judges = {judge.backend.key: judge for judge in [*self.judges, greedy]}
         scores = intelligibility.score_utterances(
             list(judges.values()), self.original, None, self.fs, self.name, "wer_recognizer", self.rules
         )
@@ -139,7 +150,7 @@ class Recipe:
             scores += speech_models.speaker_similarity(self.original, copies[0], self.fs, self.name)
         if "idempotence" in measures:
             scores += idempotence.score(self.codec_dir, self.dump, self.name)
-        if self.asr_names:
+        if self.hearing.names:
             scores += intelligibility.score_utterances(
                 self.judges, self.original, copies[0], self.fs, self.name, "wer_resynthesis", self.rules
             )

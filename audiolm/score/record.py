@@ -34,6 +34,7 @@ class Score:
         baseline_name: what the baseline is: "the originals, same recogniser"; "unigram".
         better: "lower" or "higher"; None for a value that is only reported, such as a bitrate.
         details: further numbers of the same measurement, such as counts of substitutions.
+        normaliser: of word errors, what references and hypotheses went through before they were compared.
     """
 
     metric: str
@@ -49,6 +50,7 @@ class Score:
     baseline_name: str = ""
     better: str | None = "lower"
     details: dict[str, float] = field(default_factory=dict)
+    normaliser: str = ""
 
     def __post_init__(self):
         numbers = {"value": self.value, "baseline": self.baseline, **self.details}

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from audiolm.data.files import atomic
 from audiolm.errors import AudiolmError
+from audiolm.score.normalisers import PLAIN
 from audiolm.score.published import PublishedValue, beside
 from audiolm.score.record import Score, read_all
 from audiolm.score.vocabulary import remark
@@ -200,8 +201,19 @@ def cells(row: Row) -> tuple[str, str, str, str, str, str]:
     if score.unit in ("%", "ms", "dB") and score.ci is not None:
         interval = f"{score.ci[0]:.1f} to {score.ci[1]:.1f}"
     baseline = "" if score.baseline is None else f"{number(score.baseline, score.unit)} ({score.baseline_name})"
-    measured_by = "; ".join(filter(None, (score.backend, remark(score))))
-    return row.label, number(score.value, score.unit), interval, baseline, f"{score.data}, {score.count}", measured_by
+    return (
+        row.label,
+        number(score.value, score.unit),
+        interval,
+        baseline,
+        f"{score.data}, {score.count}",
+        "; ".join(filter(None, (measured_by(score), remark(score)))),
+    )
+
+
+def measured_by(score: Score) -> str:
+    """What has measured it, and the normaliser where it is another than the usual one."""
+    return score.backend if score.normaliser in ("", PLAIN.name) else f"{score.backend}; {score.normaliser}"
 
 
 HEADINGS = ("", "value", "95 % interval", "baseline", "data, items", "measured by")

@@ -11,7 +11,6 @@ from audiolm.score import vocabulary
 from audiolm.score.continuations import transcribe
 from audiolm.score.intelligibility import Judge
 from audiolm.score.record import Score
-from audiolm.score.wer import word_error_rate
 from audiolm.score.words import PLAIN, WordRules
 
 
@@ -54,7 +53,7 @@ def score(
         for texts, turns in zip(asked, transcribe(judge, conversations, fs, vad), strict=True):
             for number, reco in enumerate(texts):
                 heard[reco] = " ".join(text for _, channel, text in turns if channel == number)
-        rate = word_error_rate(own, heard, rules)
+        rate = judge.word_errors(own, heard, rules)
         scores.append(
             Score(
                 metric=f"wer_turns_{judge.backend.key}",
@@ -68,9 +67,10 @@ def score(
                 data=data,
                 count=rate.words,
                 ci=rate.ci,
-                baseline=word_error_rate(others, heard, rules).percent,
+                baseline=judge.word_errors(others, heard, rules).percent,
                 baseline_name="the other speaker's words",
                 details={**rate.details, **vocabulary.details(judge.backend, own.values())},
+                normaliser=judge.normaliser.name,
             )
         )
     return scores

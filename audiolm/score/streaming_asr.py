@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from audiolm.data.datadir import DataDir
-from audiolm.score import word_times
+from audiolm.score import normalisers, word_times
 from audiolm.score.record import Score
 from audiolm.score.wer import word_error_rate
 from audiolm.score.words import PLAIN, WordRules
@@ -42,6 +42,7 @@ def score(
         count=rate.words,
         ci=rate.ci,
         details=rate.details,
+        normaliser=normalisers.PLAIN.name,
     )
     if reference_ctm is None or not rate.words - rate.substitutions - rate.deletions:
         return [errors]  # where no word is right, none has a time

@@ -14,6 +14,7 @@ import numpy as np
 
 from audiolm.commands.main import main as call
 from audiolm.lm.load import load_text_lm
+from audiolm.score.asr_backends import Hearing
 from audiolm.score.continuations import heard, likelihoods
 from audiolm.score.recipe import Recipe
 
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("pairs", nargs="+", help="two folders in it with a comma between them")
     args = parser.parse_args()
     exp = args.data / "exp"
-    recipe = Recipe(args.data, "test", "train", exp / "recognizer", exp / "codec", None, ["pocketsphinx"])
+    recipe = Recipe(args.data, "test", "train", exp / "recognizer", exp / "codec", None, Hearing(["pocketsphinx"]))
     text_lm = load_text_lm(exp / "textlm")
 
     def counts(name: str) -> np.ndarray:  # [nats and tokens, prompts]

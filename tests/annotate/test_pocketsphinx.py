@@ -126,7 +126,9 @@ def test_speech_without_a_transcript(shared_data):
     words, rejected = transcribe_recordings(data, [reco], make_transcriber("pocketsphinx_transcribe", None))
     assert rejected == [] and all(word.word == normalize(word.word) for word in words)
     heard = " ".join(word.word for word in words)
-    assert word_error_rate({reco: normalize(data.text[reco])}, {reco: heard}).percent < 40  # "mr" and "we're" are counted, too
+    assert (
+        word_error_rate({reco: normalize(data.text[reco])}, {reco: heard}).percent < 40
+    )  # "mr" and "we're" are counted, too
     aligned, _ = align_recordings(data, [reco], PocketSphinxAligner())
     starts = {normalize(word.word): word.start for word in aligned}
     errors = [abs(word.start - starts[word.word]) for word in words if word.word in starts]

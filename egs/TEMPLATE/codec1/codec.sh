@@ -24,6 +24,8 @@ codec_config=conf/codec.yaml   # of the codec's; of several files the later ones
 audio_args=()           # --audio.longest 600: cut at pauses; --audio.min_snr 10 and other limits on quality
 recognizer_args=()      # settings over those of the config, such as --recognizer.trainer.max_steps 100
 codec_args=()           # --codec.quantizer.n_q 16
+judge=                  # what hears the words that are scored: pocketsphinx, ctc, faster_whisper, whisper, whisper_timestamped, or several; empty: ctc and pocketsphinx
+judge_model=            # weights of a Whisper that judges: folder, file, hub id or size
 score_args=()           # --score.asr pocketsphinx; no speech: --asr and no name, --measures mel_distance si_sdr visqol
 # End configuration.
 
@@ -38,7 +40,7 @@ released= # a codec of another layout, or on the hub
 if [[ -n $codec && ! -f $codec/config.yaml ]]; then released=$codec codec=; fi
 codec_dir=${codec:-$dir/exp/codec}
 teacher_args=() spared=${recognizer:+--recognizer names a trained one}
-judge=$recognizer_dir # of words, beside PocketSphinx
+own_judge=$recognizer_dir # the recipe's recogniser, which hears words beside PocketSphinx
 case $teacher in
   recognizer) teacher_args=(--teacher.path "$recognizer_dir") ;;
   config) ;;
@@ -49,13 +51,15 @@ case $teacher in
       exit 1
     fi ;;
 esac
-if [[ $teacher != recognizer && -z $recognizer ]]; then spared="--teacher is $teacher" judge=; fi
+if [[ $teacher != recognizer && -z $recognizer ]]; then spared="--teacher is $teacher" own_judge=; fi
+judge_args=()
+if [[ -n $judge ]]; then judge_args=(--asr $judge ${judge_model:+--asr_model "$judge_model"}); fi
 codec_configs=()
 for file in $codec_config; do codec_configs+=(--config "$file"); done
 data_args=()
 for option in $data_options; do data_args+=("--$option" "${!option}"); done
 
-metrics=(${judge:+recognizer} codec)
+metrics=(${own_judge:+recognizer} codec)
 case $phones in
   none) ;;
   pocketsphinx) metrics+=(abx) ;;
@@ -84,7 +88,7 @@ stage codec "Train the codec" --after "audio recognizer" --out exp/codec/model.s
 stage codes "Codec tokens" --after "audio codec" --out "dump/*/codes" -- \
   each_set --gpu codes --codec "$codec_dir"
 stage score "Scores beside baselines" --after "audio recognizer codec codes" --out "exp/*/scores" -- \
-  scores --metrics "${metrics[@]}" ${judge:+--recognizer "$judge"} --codec "$codec_dir" "${score_args[@]}"
+  scores --metrics "${metrics[@]}" ${own_judge:+--recognizer "$own_judge"} --codec "$codec_dir" "${score_args[@]}" "${judge_args[@]}"
 stage report "The page" --after score --out report.html -- \
   once report --dir "$dir" --budget "$budget" --set "${test_sets%% *}" --codec "$codec_dir" --title "A neural codec"
 run_stages audiolm results --dir "$dir"

@@ -44,6 +44,8 @@ textlm_args=()          # --textlm.trainer.max_steps 100
 lm_args=()              # --lm.trainer.batch_size 8: in every phase
 generate_args=()        # --generate.num_continue 16
 export_args=()          # --export.to moshi --export.task dialogue --export.main_only
+judge=                  # what hears the words that are scored: pocketsphinx, ctc, faster_whisper, whisper, whisper_timestamped, or several; empty: ctc and pocketsphinx
+judge_model=            # weights of a Whisper that judges: folder, file, hub id or size
 score_args=()           # --score.asr pocketsphinx
 # End configuration.
 
@@ -107,6 +109,8 @@ if [[ $one_microphone == true ]]; then # audio writes dump/<set>/mix, of which d
 fi
 text=$train/audio/text text_stage=$speech # of untranscribed recordings, the words that were found
 if [[ $train_aligner == *whisper* || $train_aligner == pocketsphinx_transcribe ]]; then text=$train/align/ctm text_stage=align; fi
+judge_args=()
+if [[ -n $judge ]]; then judge_args=(--asr $judge ${judge_model:+--asr_model "$judge_model"}); fi
 data_args=()
 for option in $data_options; do data_args+=("--$option" "${!option}"); done
 
@@ -172,7 +176,7 @@ stage generate "Continue, transcribe and speak" --after "text codes lm" --out "e
 stage score "Scores beside baselines" --out "exp/*/scores" \
   --after "diarize recognizer align text codec codes lm generate" -- \
   scores "${judges[@]}" --codec "$codec_dir" --lm "$lm_dir" --diarizer "$diarizer" \
-  --aligner "$aligner" --measures mel_distance si_sdr stoi pesq "${score_args[@]}"
+  --aligner "$aligner" --measures mel_distance si_sdr stoi pesq "${score_args[@]}" "${judge_args[@]}"
 stage report "The page" --after score --out report.html -- \
   once report --dir "$dir" --budget "$budget" --set "${test_sets%% *}" --codec "$codec_dir" --tokenizer "$tokenizer_dir"
 stage export "Layouts that other tools load" --after "tokenizer codec lm" --out "exp/$lm/export" -- \

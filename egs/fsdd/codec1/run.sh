@@ -20,6 +20,7 @@ fs=8000                      # sample rate of models and of audio made for them 
 nj=2                         # parts that array stages are cut into
 # strings are up to 4 s long
 recognizer_args=(--model.window 5 --trainer.batch_size 12)
+score_args=(--asr_normaliser digits) # for --judge: strings of digits are single words to Whisper's normaliser of English
 # End configuration.
 
 . ./codec.sh

@@ -27,6 +27,7 @@ lm_args=(--data.frames 72 --trainer.batch_size 24)
 # Speech is held to its text, and words of one utterance follow each other.
 generate_args=(--guidance 2.5 --tts_temperature 0.3 --tts_acoustic_temperature 0 --tts_text_temperature 0.6 --max_pause 0.8
   --num_tts 150)
+score_args=(--asr_normaliser digits) # for --judge: strings of digits are single words to Whisper's normaliser of English
 # End configuration.
 
 . ./dialogue.sh

@@ -26,7 +26,7 @@ codec_init=true              # the embeddings of codes start from the codec's co
 recognizer_args=(--model.symbols " abcdefghijklmnopqrstuvwxyzßäöü")
 generate_args=(--guidance 2.5 --tts_temperature 0.3 --tts_acoustic_temperature 0 --tts_text_temperature 0.6 --max_pause 0.5
   --tts_levels 3 --num_tts 150)
-score_args=(--asr ctc)       # PocketSphinx hears English only
+score_args=(--asr ctc --asr_language de) # PocketSphinx hears English only; --judge whisper and multilingual weights hear German
 # End configuration.
 
 . ./dialogue.sh
