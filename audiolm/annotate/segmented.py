@@ -20,8 +20,8 @@ FRAME_RATE = 50  # Hz, of the frames that are given to speakers
 DISTANCE = 0.75
 ONSET, OVERLAP = 0.3, 0.2  # probabilities
 OVERLAP_SHARE = 0.6  # the middle of a flat range: with 0.3 meetings full of overlap have too few windows left
-# Who overlaps with whom, where windows form a single cluster? In one voice alone the network hears up to 0.4 s of
-# overlap in half a minute; halves of a single voice may be nearer than SAME (cosine distance).
+# A single cluster is parted in two where overlap lasts so many seconds and fills so much of the speech (in one voice
+# alone the network hears up to 0.4 s in half a minute), unless its halves are nearer than SAME (cosine distance).
 TWO_SECONDS, TWO_SHARE, SAME = 0.5, 0.02, 0.1
 
 
