@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from annotation_quality import channel, noises
+from annotation_quality import channel, channels_of, noises
 
 from audiolm.annotate.transcribe import BACKENDS, make_transcriber, transcribe_recordings
 from audiolm.annotate.whisper import shown
@@ -48,7 +48,7 @@ def hear(options: argparse.Namespace) -> None:
     line |= errors_and_speed(options.data / "librispeech_test_other", transcriber, options.every)
     line |= word_starts(options.data / "mfa_aligned", transcriber)
     line |= in_silence(noises(options.data), transcriber)
-    telephone = DataDir.read(options.data / "telephone_2ch")
+    telephone = channels_of(DataDir.read(options.data / "telephone_2ch"), 2)
     found, _ = transcribe_recordings(telephone, telephone.recos, transcriber)
     line["telephone"] = texts_of(telephone, found)
     line["memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
