@@ -24,8 +24,9 @@ from audiolm.models.moshi.parts import load_parts
 from audiolm.streams.grid import TO_GENERATE, build_grid
 from audiolm.streams.text import read_text
 from audiolm.text.normalize import tidy
-from audiolm.text.tokenizer import WORD_START
+from audiolm.text.tokenizer import WORD_START, Tokenizer
 from tests.models.tiny_parts import write_parts
+from tests.text.tiny_bpe import make as make_tokenizer
 
 
 @pytest.fixture
@@ -153,6 +154,29 @@ def test_speech_of_a_text(model, tmp_path, capsys):
     for seed in (0, 1):
         assert run("say", "two three one", *options, "--out", again, "--seed", seed) == 0
         assert np.array_equal(soundfile.read(again)[0], wav) == (seed == 0)
+
+
+def test_words_of_a_byte_level_bpe(talk, tmp_path, capsys):
+    parts = write_parts(tmp_path, Tokenizer.load(make_tokenizer(tmp_path / "bpe")))
+    write_bundle(**parts)
+    model = Path(parts["out"])
+    assert run("say", "One, naïve 42!", "--model", model, "--out", tmp_path / "said.wav") == 0
+    words = [word.word for word in read_ctm(tmp_path / "said.ctm")]
+    assert words == ["One,", "naïve", "42!"]
+    said = tmp_path / "said2.wav"
+    assert run("say", "one two", "Three.", "--turns", "--model", model, "--out", said) == 0
+    told = [(word.channel, word.word) for word in read_ctm(said.with_suffix(".ctm"))]
+    assert told == [("A", "one"), ("A", "two"), ("B", "Three.")]
+    assert run("transcribe", talk, "--model", model) == 0
+    given = [item for name in ("lm", "codec", "tokenizer") for item in (f"--{name}", parts[name])]
+    capsys.readouterr()
+    for options in (["--to", "moshi"], ["--to", "transformers"]):
+        assert run("export", *given, *options, "--task", "tts", "--out", tmp_path / "there") == 1
+        assert "takes a SentencePiece model" in capsys.readouterr().err
+    write_parts(tmp_path / "other")
+    given[-1] = str(tmp_path / "other/tokenizer")
+    assert run("say", "one", *given, "--out", tmp_path / "x.wav") == 1
+    assert "EPAD, BOS, EOS, PAD are [" in capsys.readouterr().err
 
 
 def test_a_text_from_a_pipe(model, tmp_path, monkeypatch):

@@ -185,7 +185,7 @@ class Recordings:
             )
         if self.text.meta.specials != layout.specials:
             raise AudiolmError(
-                f"{self.text.directory}: EPAD, BOS, EOS and PAD are {list(self.text.meta.specials)}, the model has "
+                f"{self.text.directory}: EPAD, BOS, EOS, PAD are {list(self.text.meta.specials)}, the model has "
                 f"{list(layout.specials)}; set model.specials to those of the text"
             )
         if self.codes.meta.frame_rate != self.text.meta.frame_rate:
@@ -312,8 +312,8 @@ class Windows(Examples):
             return start
         before, end = min(start, self.word - 1), min(start + self.word, self.recordings.num_frames(name))
         text = self.recordings.text.read(name, start - before, end)[:, 0]
-        specials = self.model.layout.specials
-        inside = sounding(text, self.word, self.model.text_vocab, specials) & ~specials.are_pieces(text)
+        pieces = self.model.layout.specials.are_pieces(text)
+        inside = sounding(text, self.word, self.model.text_vocab, self.model.layout.specials) & ~pieces
         return self._clip(name, start + int(np.argmin(inside[before:])))
 
     def __call__(self, key: Key) -> dict[str, np.ndarray]:

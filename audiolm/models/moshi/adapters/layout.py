@@ -125,6 +125,11 @@ class Layout(ABC):
         if len(config.tasks) > 1:
             tasks = ", ".join(sorted(config.tasks))
             raise AudiolmError(f"{self.what} has one delay pattern; this model has {tasks}: name one (--task)")
+        if config.specials is not None:
+            raise AudiolmError(
+                f"{self.what} takes a SentencePiece model whose EPAD, BOS, EOS and PAD are 0, 1, 2, 3; those of this "
+                f"model's text are {config.specials}: keep it in our own layout"
+            )
         if config.depth is None:
             raise AudiolmError(f"{self.what} has a depth transformer, this model has none")
         theirs = self.save_config(config)
