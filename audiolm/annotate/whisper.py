@@ -152,6 +152,16 @@ def shown(model: str) -> str:
     return Path(model).name if Path(model).exists() else model
 
 
+def languages_of(config) -> list[str]:
+    """Codes of the languages that a Whisper of transformers knows, from its generation config."""
+    from whisper.tokenizer import LANGUAGES
+
+    if not getattr(config, "is_multilingual", True):
+        return ["en"]
+    found = getattr(config, "lang_to_id", None)  # old exports lack it
+    return list(LANGUAGES) if found is None else [code.strip("<|>") for code in found]
+
+
 def check_knows(language: str | None, known: Collection[str], model: str) -> None:
     """Refuse a language that a model does not know: an English-only one would write English for what it hears."""
     from audiolm.errors import did_you_mean

@@ -15,7 +15,7 @@ from audiolm.annotate.align import NOTHING, Failure, Partial, TimedWord
 from audiolm.annotate.attention import FRAME, Reading, read_along, words_of
 from audiolm.annotate.plausible import judge
 from audiolm.annotate.turns import Region
-from audiolm.annotate.whisper import SAMPLE_RATE, check_language, load_transformers
+from audiolm.annotate.whisper import SAMPLE_RATE, check_knows, check_language, languages_of, load_transformers
 
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # Radford et al. 2023, section 4.5
 BATCH = 8  # stretches at once
@@ -68,6 +68,7 @@ class WhisperBatched:
         self.language, self.batch = language, batch
         self.model, self.processor = load_transformers(model, device)
         self.config = self.model.generation_config
+        check_knows(language, languages_of(self.config), model)
 
     def transcribe(self, wavs: Sequence[np.ndarray]) -> list[list[TimedWord] | Failure | Partial]:
         found: list[Partial] = [Partial([], []) for _ in wavs]

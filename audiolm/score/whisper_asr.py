@@ -17,7 +17,15 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from audiolm.annotate.plausible import COMPRESSION, LOGPROB, NO_SPEECH, compression
-from audiolm.annotate.whisper import LAYOUT, SAMPLE_RATE, check_knows, load_openai, load_transformers, shown
+from audiolm.annotate.whisper import (
+    LAYOUT,
+    SAMPLE_RATE,
+    check_knows,
+    languages_of,
+    load_openai,
+    load_transformers,
+    shown,
+)
 from audiolm.data.audio import resample
 from audiolm.encoders.hub import find_weights
 from audiolm.errors import AudiolmError
@@ -150,8 +158,7 @@ class TransformersEar:
         self.model, self.processor = load_transformers(model, device)
         self.config = self.model.generation_config
         self.multilingual = getattr(self.config, "is_multilingual", True)
-        known = [code.strip("<|>") for code in self.config.lang_to_id] if self.multilingual else ["en"]
-        check_knows(language, known, model)
+        check_knows(language, languages_of(self.config), model)
         self.language = language
         self.name = f"Whisper of transformers {version('transformers')}, {shown(model)}, greedy"
         self.file = _weights(find_weights(model, "Whisper model", "config.json", LAYOUT), LAYOUT)

@@ -94,6 +94,11 @@ def test_weights_found_nowhere_are_one_line_at_once(tmp_path, monkeypatch):
         WhisperTimestamped("medium", "xx")
 
 
+def test_a_language_that_the_weights_do_not_know(folder):
+    with pytest.raises(AudiolmError, match="knows en only, and the language is to be 'de': take multilingual weights"):
+        WhisperBatched(str(folder), "de")
+
+
 def test_a_model_without_alignment_heads_is_refused(folder, tmp_path):
     import json
     import shutil
