@@ -79,9 +79,12 @@ def test_an_array_with_a_failing_job_is_retried_within_its_limits(tmp_path):
     assert status == 1 and "job 3 of 4 failed (exit status 1)" in said and str(tmp_path / "x.3.log") in said
     # what Slurm was told, not a count of what runs: on a busy machine three jobs of two have been seen
     assert set((tmp_path / "most").read_text().split()) == {"ArrayTaskThrottle=2"}
+    assert "1 of 4 jobs failed; the same command redoes only these" in said
+    before = runs(tmp_path)  # on a busy machine Slurm itself may have begun one twice
     (tmp_path / "go").touch()
     assert run(array(tmp_path, text), "--retries", "1")[0] == 0
-    assert runs(tmp_path) == [1, 1, 2, 1]
+    again = [after - count for after, count in zip(runs(tmp_path), before, strict=True)]
+    assert min(before) >= 1 and again[2] >= 1 and again[:2] + again[3:] == [0, 0, 0]
     assert not (tmp_path / "x.slurm").exists() and not list(tmp_path.glob("*.done"))
 
 
