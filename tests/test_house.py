@@ -21,7 +21,7 @@ LAYERS = [
     {"models"},
     {"lm", "codec", "units", "render", "annotate"},
     {"recognizer", "encoders", "corpora"},
-    {"train", "streams", "text", "data", "nn"},
+    {"train", "streams", "text", "data", "nn", "config"},
     {"jobs"},
     {"errors", "__init__"},
 ]

@@ -8,12 +8,12 @@ import torch
 from audiolm.codec.adapters import find_layout, layout_for
 from audiolm.codec.adapters.layout import Layout, architecture
 from audiolm.codec.model import Codec
+from audiolm.config.schema import plain
+from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.nn.conv import fold_weight_norm, folded_state
 from audiolm.train import checkpoint, config
 from audiolm.train.options import read_config
-from audiolm.train.schema import plain
-from audiolm.train.yaml_files import write_yaml
 
 # What must be there of a codec on the hub, the preferred weights first.
 # A repository of the moshi package has its Mimi beside the LM.

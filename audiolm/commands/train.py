@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
         raise AudiolmError("no --config: name a YAML file (audiolm train --help)")
     run = read_config(args.config, overrides)
     if args.print_config:
-        from audiolm.train.yaml_files import dump_yaml
+        from audiolm.config.yaml_files import dump_yaml
 
         print(dump_yaml(run.complete), end="")
         return 0
@@ -68,8 +68,8 @@ def options_of(argv: list[str]) -> "tuple[argparse.Namespace, list[Override], ar
 
 def _keys(leaves) -> str:
     """Return the table of configuration keys: name, type, default, explanation."""
-    from audiolm.train.schema import NOTHING
-    from audiolm.train.yaml_files import dump_yaml
+    from audiolm.config.schema import NOTHING
+    from audiolm.config.yaml_files import dump_yaml
 
     lines = ["keys of the configuration (YAML, or --KEY VALUE):"]
     for leaf in leaves:

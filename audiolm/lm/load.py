@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.lm import llama
 from audiolm.lm.backbone import Backbone
@@ -18,7 +19,6 @@ from audiolm.nn.transformer import TransformerConfig
 from audiolm.text.tokenizer import FILES, Specials, Tokenizer
 from audiolm.train import checkpoint, config
 from audiolm.train.options import read_config
-from audiolm.train.yaml_files import write_yaml
 
 PREFIX = "backbone."  # of our experiments' tensors
 NOT_OF_WEIGHTS = ("context", "dropout")  # fields of a shape that a phase may choose anew

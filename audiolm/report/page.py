@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from audiolm.config.yaml_files import read_mapping
 from audiolm.data.datadir import DataDir
 from audiolm.errors import AudiolmError
 from audiolm.jobs.progress import duration
@@ -14,7 +15,6 @@ from audiolm.score.results import collect
 from audiolm.text.tokenizer import Tokenizer
 from audiolm.train.logs import read_metrics
 from audiolm.train.reference import NAME, read_reference
-from audiolm.train.yaml_files import read_mapping
 
 HERE = Path(__file__).parent
 

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.train.config import TrainConfig
 from audiolm.train.options import differences, read_config
 from audiolm.train.registry import system_class
-from audiolm.train.yaml_files import write_yaml
 
 
 def check_config(run: TrainConfig, exp_dir: Path) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from audiolm.config.schema import NOTHING, Leaf, build, check_keys, fields_of, leaves, plain
+from audiolm.config.yaml_files import read_mapping
 from audiolm.errors import AudiolmError
 from audiolm.train.config import PLACE_KEYS, OptimizerConfig, TrainConfig, TrainerConfig
 from audiolm.train.registry import SYSTEMS, system_class
-from audiolm.train.schema import NOTHING, Leaf, build, check_keys, fields_of, leaves, plain
-from audiolm.train.yaml_files import read_mapping
 
 COMMAND_LINE = "the command line"
 Override = tuple[str, str | list[str]]  # dotted key, text of its value or values

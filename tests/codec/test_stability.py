@@ -7,9 +7,9 @@ from tiny_codecs import settings
 
 from audiolm.codec.discriminators import DiscriminatorConfig
 from audiolm.codec.discriminators.spectral import StftConfig
+from audiolm.config.schema import plain
+from audiolm.config.yaml_files import write_yaml
 from audiolm.train.options import read_config
-from audiolm.train.schema import plain
-from audiolm.train.yaml_files import write_yaml
 
 STEPS = 100  # 6400 frames: twice the 50 · 64 that the usage of a codebook of 64 looks back on
 

@@ -7,10 +7,10 @@ from tiny_codecs import settings
 from audiolm.codec.losses import MelLossConfig
 from audiolm.codec.system import CodecSystem, CodecSystemConfig
 from audiolm.codec.teacher import Teacher, TeacherConfig
+from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.recognizer.model import Recognizer, RecognizerModelConfig
 from audiolm.train.checkpoint import write_model
-from audiolm.train.yaml_files import write_yaml
 from tests.encoders.tiny_encoders import speech_encoder, whisper
 
 

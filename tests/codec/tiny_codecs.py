@@ -11,11 +11,11 @@ from audiolm.codec.quantize import QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig
 from audiolm.codec.spectral import SpectralConfig
 from audiolm.codec.system import CodecSystem
+from audiolm.config.schema import plain
+from audiolm.config.yaml_files import write_yaml
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.train.checkpoint import write_model
 from audiolm.train.options import read_config
-from audiolm.train.schema import plain
-from audiolm.train.yaml_files import write_yaml
 
 STFT = SpectralConfig(n_fft=320, stft_hop=160, ratios=[2], channels=16, blocks=1)
 SEANET = SeanetConfig(channels=4, ratios=[8, 8, 5], residual_kernel_size=3)

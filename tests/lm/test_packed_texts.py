@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from audiolm.config.yaml_files import write_yaml
 from audiolm.data.tokens import Meta, TokenWriter
 from audiolm.errors import AudiolmError
 from audiolm.lm.documents import ABSENT, Documents, Packed, document_windows
@@ -16,7 +17,6 @@ from audiolm.text.tokenizer import BOS, EOS, Tokenizer, train_tokenizer
 from audiolm.train.loop import train
 from audiolm.train.options import read_config
 from audiolm.train.randomness import Key
-from audiolm.train.yaml_files import write_yaml
 
 SHAPE = TransformerConfig(dim=16, layers=1, heads=2, ffn_dim=24)
 TEXTS = ["one two three", "hello how are you", "two three four", "where are you", "the red house"]

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from audiolm.config.schema import plain
+from audiolm.config.yaml_files import write_yaml
 from audiolm.data.tokens import Meta, TokenReader, TokenWriter
 from audiolm.errors import AudiolmError
 from audiolm.models.moshi.data import (
@@ -25,8 +27,6 @@ from audiolm.train.config import load
 from audiolm.train.experiment import check_config, write_config
 from audiolm.train.options import read_config
 from audiolm.train.randomness import Key
-from audiolm.train.schema import plain
-from audiolm.train.yaml_files import write_yaml
 from tests.models.conftest import ENTRIES, LEVELS, RATE, TEXT, model_config
 
 MODEL = model_config()

@@ -10,6 +10,8 @@ import torch
 import audiolm
 from audiolm.codec.load import save_codec
 from audiolm.commands.main import main
+from audiolm.config.schema import plain
+from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.models.moshi.adapters import LAYOUTS
 from audiolm.models.moshi.data import DataConfig, MixConfig, delayed_input
@@ -21,8 +23,6 @@ from audiolm.text.tokenizer import PAD, train_tokenizer
 from audiolm.train.checkpoint import checksum, load_model, write_model
 from audiolm.train.loop import train
 from audiolm.train.options import read_config
-from audiolm.train.schema import plain
-from audiolm.train.yaml_files import write_yaml
 from tests.codec.foreign_codecs import mimi
 from tests.codec.tiny_codecs import write_experiment
 from tests.models.conftest import ENTRIES, LEVELS, TEXT, make_model

@@ -15,13 +15,13 @@ from audiolm.codec.adapters.moshi_mimi import MoshiMimi
 from audiolm.codec.model import Codec, CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig
+from audiolm.config.yaml_files import read_mapping
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.tokens import TokenReader
 from audiolm.data.tools import rejections
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.train.checkpoint import checksum
-from audiolm.train.yaml_files import read_mapping
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests/corpora"))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from audiolm.config.yaml_files import write_yaml
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Segment
@@ -18,7 +19,6 @@ from audiolm.recognizer.system import RecognizerConfig, RecognizerSystem, ctc_lo
 from audiolm.train.loop import train
 from audiolm.train.options import read_config
 from audiolm.train.randomness import Key
-from audiolm.train.yaml_files import write_yaml
 
 FS = 8000
 PLAIN = AugmentConfig(speed=(1.0, 1.0), gain=(0.0, 0.0), noise=0.0, time_masks=0, mel_masks=0)

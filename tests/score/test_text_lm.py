@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from audiolm.commands.main import main
+from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.lm.backbone import Backbone
 from audiolm.lm.load import PREFIX, TextLM
@@ -17,7 +18,6 @@ from audiolm.score.record import read_all
 from audiolm.text.tokenizer import BOS, EOS, train_tokenizer
 from audiolm.train.checkpoint import write_model
 from audiolm.train.options import read_config
-from audiolm.train.yaml_files import write_yaml
 
 SHAPE = TransformerConfig(dim=16, layers=1, heads=2, ffn_dim=24)
 TEXTS = [

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from audiolm.codec.adapters.rules import Rule, Tensors, load_state, save_state
 from audiolm.codec.model import Codec, CodecConfig
+from audiolm.config.schema import plain
 from audiolm.data.files import atomic
 from audiolm.errors import AudiolmError, first_line
 from audiolm.nn.conv import fold_weight_norm, folded_state
 from audiolm.train.checkpoint import read_tensors, unshared
 from audiolm.train.options import flatten
-from audiolm.train.schema import plain
 from audiolm.train.system import check_same_tensors
 
 # Keys of a codec's config that say how it is trained, not what it computes: other layouts do not hold them.

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from audiolm.config.schema import plain
+from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.lm.load import NOT_OF_WEIGHTS, export_text_lm
 from audiolm.models.moshi.adapters import LAYOUTS, find_layout
@@ -16,8 +18,6 @@ from audiolm.models.moshi.load import SHAPE, load_lm, save_lm
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.models.moshi.parts import load_parts
 from audiolm.train.config import load
-from audiolm.train.schema import plain
-from audiolm.train.yaml_files import write_yaml
 
 
 def export_lm(name: str, out: str | Path) -> str:

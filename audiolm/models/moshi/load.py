@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from audiolm.config.schema import plain
+from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.models.moshi.adapters import find_layout
 from audiolm.models.moshi.data import DataConfig, MixConfig
@@ -13,8 +15,6 @@ from audiolm.models.moshi.system import MoshiConfig
 from audiolm.train.checkpoint import load_weights, write_model
 from audiolm.train.config import load
 from audiolm.train.options import read_config
-from audiolm.train.schema import plain
-from audiolm.train.yaml_files import write_yaml
 
 SHAPE = "shape.yaml"  # of an experiment that was exported: the model's section, to train one of the same shape
 

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from audiolm.codec.adapters.rules import Rule, Tensors, load_state, save_state
 from audiolm.codec.model import Codec
+from audiolm.config.schema import plain
 from audiolm.data.files import temporary
 from audiolm.errors import AudiolmError, first_line
 from audiolm.models.moshi.model import ModelConfig, MoshiModel, TaskConfig
 from audiolm.text.tokenizer import Tokenizer
 from audiolm.train.checkpoint import save_tensors
 from audiolm.train.options import flatten
-from audiolm.train.schema import plain
 from audiolm.train.system import check_same_tensors
 
 CONFIG = "config.json"

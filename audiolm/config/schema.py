@@ -16,8 +16,8 @@ from typing import Any, Union
 
 from jsonargparse import ArgumentParser
 
+from audiolm.config.yaml_files import parse_yaml
 from audiolm.errors import AudiolmError, did_you_mean
-from audiolm.train.yaml_files import parse_yaml
 
 NOTHING = dataclasses.MISSING
 Source = Callable[[str], str]  # dotted key -> the file that gave it

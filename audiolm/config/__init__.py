@@ -1,0 +1,1 @@
+"""Typed options: dataclasses as schemas, YAML files, overrides on the command line."""
