@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "load_codec": "audiolm.codec.load",
     "load_lm": "audiolm.models.moshi.load",
-    "load_text_lm": "audiolm.lm.load",
+    "load_text_lm": "audiolm.models.textlm.load",
     "load_recognizer": "audiolm.recognizer.load",
 }
 

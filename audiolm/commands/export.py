@@ -70,7 +70,7 @@ def _export_codec(args: argparse.Namespace) -> None:
 
 
 def _export_text_lm(args: argparse.Namespace) -> None:
-    from audiolm.lm.load import export_text_lm
+    from audiolm.models.textlm.load import export_text_lm
 
     if args.to == "moshi":
         raise AudiolmError("a text LM goes --to transformers or audiolm")

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     if (args.text is None) == (args.take is None):
         raise AudiolmError("give --text to learn from, or --take to name a tokenizer that is there: one of the two")
     if args.take is not None:
-        from audiolm.lm.load import find_tokenizer
+        from audiolm.lm.start import find_tokenizer
 
         tokenizer = find_tokenizer(args.take)
         tokenizer.save(args.out)

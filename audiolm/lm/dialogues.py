@@ -8,7 +8,7 @@ import numpy as np
 from audiolm.data.datadir import DataDir
 from audiolm.data.tokens import TokenReader
 from audiolm.errors import AudiolmError
-from audiolm.lm.documents import ABSENT
+from audiolm.streams.grid import ABSENT
 from audiolm.streams.text import dialogue_text
 from audiolm.train.randomness import Key
 from audiolm.train.system import Examples

@@ -1,16 +1,17 @@
 """Training sequences of a text LM from packed documents (``audiolm tokens``): BOS, pieces, EOS, one after another."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from audiolm.data.tokens import TokenReader
+from audiolm.data.tokens import TokenReader, read_meta
 from audiolm.errors import AudiolmError
+from audiolm.streams.grid import ABSENT
 from audiolm.train.randomness import Key
 from audiolm.train.system import Examples
 
-ABSENT = -1  # beyond the end of a short text: no input and no loss
+ARCHIVES = {"dialogues": "text", "documents": "tokens"}  # kind of corpus -> the archive that holds it
 
 
 class Packed:
@@ -90,3 +91,12 @@ def document_windows(directory: str | Path, text_vocab: int, tokens: int, count:
         picked = np.linspace(0, len(packed) - 1, count).astype(int)
     for index in picked:
         yield packed.window(int(index))
+
+
+def found_specials(directories: Sequence[str], kind: str) -> list[int] | None:
+    """Ids of the special tokens in the first of some sets' archives of text; None: 0, 1, 2, 3, or no archive yet."""
+    try:
+        ids = read_meta(Path(directories[0]) / kind, kind).special_ids
+    except AudiolmError:  # whatever is wrong with it is told where it is read
+        return None
+    return None if ids is None else list(ids)

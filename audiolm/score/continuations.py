@@ -14,7 +14,7 @@ from audiolm.annotate.turns import union
 from audiolm.annotate.vad import SileroVad, VoiceActivity
 from audiolm.data.datadir import DataDir
 from audiolm.errors import AudiolmError
-from audiolm.lm.load import TextLM
+from audiolm.lm.text_lm import TextLM
 from audiolm.score.intelligibility import Judge
 from audiolm.score.record import Score, bootstrap_ci
 from audiolm.score.text_lm import document_losses

@@ -193,7 +193,7 @@ class Recipe:
 
     def continuations(self, text_lm: Path) -> int:
         """What is heard in continued dialogues, by a text LM's name."""
-        from audiolm.lm.load import load_text_lm
+        from audiolm.models.textlm.load import load_text_lm
         from audiolm.score import continuations
 
         generated = self.lm_dir / "generate" / "continue"

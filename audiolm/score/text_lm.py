@@ -14,10 +14,12 @@ from torch.nn import functional as F
 
 from audiolm.data.files import write_lines
 from audiolm.lm.continuation import continue_texts
-from audiolm.lm.documents import ABSENT, Packed
-from audiolm.lm.load import TextLM, load_text_lm
+from audiolm.lm.documents import Packed
 from audiolm.lm.sampling import Sampling
+from audiolm.lm.text_lm import TextLM
+from audiolm.models.textlm.load import load_text_lm
 from audiolm.score.record import Score, bootstrap_ci
+from audiolm.streams.grid import ABSENT
 
 PROTOCOL = (
     "each document by itself from BOS, teacher-forced, with at least {half} tokens before where it is longer than "
@@ -34,7 +36,7 @@ def score(name: str | Path, train: str | Path, test: str | Path, data: str) -> l
     """Three scores: ``textlm_perplexity_token``, ``textlm_perplexity_word``, ``textlm_bits_per_byte``.
 
     Args:
-        name: of the text LM (:func:`audiolm.lm.load.load_text_lm`).
+        name: of the text LM (:func:`audiolm.models.textlm.load.load_text_lm`).
         train, test: ``dump/<set>`` directories with packed documents that the unigram is counted on and both are scored
             on.
         data: name of the test set.

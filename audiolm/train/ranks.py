@@ -9,6 +9,11 @@ def distributed() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
+def is_first_rank() -> bool:
+    """Whether this process is the one that writes files: the only one, or rank 0."""
+    return not distributed() or dist.get_rank() == 0
+
+
 def sum_ranks(x: Tensor) -> Tensor:
     """Sum of ``x`` over the ranks, the same on each."""
     if distributed():

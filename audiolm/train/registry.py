@@ -8,7 +8,7 @@ from audiolm.errors import AudiolmError, did_you_mean
 SYSTEMS = {
     "recognizer": "audiolm.recognizer.system:RecognizerSystem",
     "codec": "audiolm.codec.system:CodecSystem",
-    "textlm": "audiolm.lm.system:TextLMSystem",
+    "textlm": "audiolm.models.textlm.system:TextLMSystem",
     "moshi": "audiolm.models.moshi.system:MoshiSystem",
 }
 

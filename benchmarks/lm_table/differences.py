@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from audiolm.commands.main import main as call
-from audiolm.lm.load import load_text_lm
+from audiolm.models.textlm.load import load_text_lm
 from audiolm.score.asr_backends import Hearing
 from audiolm.score.continuations import heard, likelihoods
 from audiolm.score.recipe import Recipe

@@ -15,10 +15,11 @@ from audiolm.data.tokens import Meta, TokenReader, TokenWriter
 from audiolm.errors import AudiolmError
 from audiolm.lm.backbone import Backbone
 from audiolm.lm.llama import read_llama
-from audiolm.lm.load import load_text_lm, read_init
-from audiolm.lm.system import TextLMConfig, TextLMSystem
+from audiolm.lm.start import read_init
 from audiolm.models.moshi.data import DataConfig, MixConfig
 from audiolm.models.moshi.system import MoshiConfig, MoshiSystem
+from audiolm.models.textlm.load import load_text_lm
+from audiolm.models.textlm.system import TextLMConfig, TextLMSystem
 from audiolm.text.tokenizer import Tokenizer
 from tests.models.conftest import model_config
 from tests.text.tiny_bpe import make as make_tokenizer

@@ -10,8 +10,9 @@ from audiolm.commands.main import main
 from audiolm.errors import AudiolmError
 from audiolm.lm.backbone import Backbone
 from audiolm.lm.llama import read_llama, write_llama
-from audiolm.lm.load import load_text_lm, read_init
-from audiolm.lm.system import TextLMConfig, TextLMSystem
+from audiolm.lm.start import read_init
+from audiolm.models.textlm.load import load_text_lm
+from audiolm.models.textlm.system import TextLMConfig, TextLMSystem
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.text.tokenizer import train_tokenizer
 

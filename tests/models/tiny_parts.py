@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from audiolm.lm.load import special_ids
+from audiolm.lm.start import special_ids
 from audiolm.text.tokenizer import Tokenizer, train_tokenizer
 from audiolm.train.checkpoint import checksum, write_model
 from tests.codec.tiny_codecs import write_experiment

@@ -11,7 +11,7 @@ from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.errors import AudiolmError
 from audiolm.lm.backbone import Backbone
-from audiolm.lm.load import TextLM
+from audiolm.lm.text_lm import TextLM
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.score.continuations import likelihoods, score, transcribe
 from audiolm.score.intelligibility import Judge

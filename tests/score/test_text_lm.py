@@ -11,7 +11,8 @@ from audiolm.commands.main import main
 from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.lm.backbone import Backbone
-from audiolm.lm.load import PREFIX, TextLM
+from audiolm.lm.start import PREFIX
+from audiolm.lm.text_lm import TextLM
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.score import text_lm
 from audiolm.score.record import read_all

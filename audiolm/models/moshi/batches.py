@@ -10,8 +10,7 @@ import numpy as np
 from audiolm.data.tokens import read_meta
 from audiolm.errors import AudiolmError
 from audiolm.lm.dialogues import Dialogues
-from audiolm.lm.documents import Documents
-from audiolm.lm.system import ARCHIVES
+from audiolm.lm.documents import ARCHIVES, Documents
 from audiolm.models.moshi.data import DataConfig, Recordings, TextBatchConfig, Windows
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.train.randomness import Key

@@ -72,7 +72,7 @@ class TextBatchConfig:
 
     Attributes:
         share: of the steps, evenly among those of audio (Moshi: 0.5 in pretraining, 0.1 in post-training); 0 = none.
-        corpus: ``dialogues`` or ``documents``, as of a text LM (:class:`audiolm.lm.system.TextLMConfig`).
+        corpus: ``dialogues`` or ``documents``, as of a text LM (:class:`audiolm.models.textlm.system.TextLMConfig`).
         train: sets' directories with its archive; None = those of the audio.
         tokens: length of a sequence (Helium: 4096).
     """

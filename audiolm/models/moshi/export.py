@@ -10,7 +10,8 @@ from torch import Tensor
 from audiolm.config.schema import plain
 from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
-from audiolm.lm.load import NOT_OF_WEIGHTS, export_text_lm
+from audiolm.lm.start import NOT_OF_WEIGHTS
+from audiolm.lm.text_lm import load_released, save_text_lm
 from audiolm.models.moshi.adapters import LAYOUTS, find_layout
 from audiolm.models.moshi.adapters.layout import unallocated
 from audiolm.models.moshi.hold import MAX_AGE
@@ -24,7 +25,7 @@ def export_lm(name: str, out: str | Path) -> str:
     """Write a released model into the folder ``out`` as an experiment of ours, and return how training starts from it.
 
     Args:
-        name: see `load_lm`; or a text LM (:func:`audiolm.lm.load.load_text_lm`), of which a dialogue LM's temporal
+        name: see `load_lm`; or a text LM (:func:`audiolm.lm.text_lm.load_released`), of which a dialogue LM's temporal
             transformer takes weights and shape.
 
     Raises:
@@ -32,7 +33,7 @@ def export_lm(name: str, out: str | Path) -> str:
     """
     _check_out(out, name)
     if not (Path(name) / "config.yaml").is_file() and find_layout(name) is None:
-        export_text_lm(name, out)
+        save_text_lm(load_released(name), out)
         run = load(out)[1]
         specials = {} if run.specials is None else {"specials": run.specials}
         temporal = {key: value for key, value in plain(run.temporal).items() if key not in NOT_OF_WEIGHTS}

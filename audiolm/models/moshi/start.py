@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from audiolm.errors import AudiolmError
-from audiolm.lm.load import read_init
 from audiolm.lm.stamp import Stamp
+from audiolm.lm.start import read_init
 from audiolm.models.moshi.adapters import find_layout
 from audiolm.models.moshi.adapters.layout import normal
 from audiolm.models.moshi.model import ModelConfig, MoshiModel

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from audiolm.codec.load import load_codec
 from audiolm.data.tokens import TokenReader, read_meta
 from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.lm.documents import found_specials
 from audiolm.lm.lora import LoraConfig, add_lora, lora_state, merged_state
 from audiolm.lm.loss import head_losses
-from audiolm.lm.system import found_specials, load_backbone
+from audiolm.lm.start import load_backbone
 from audiolm.models.moshi.batches import AudioAndText, Corpora, TextOnly
 from audiolm.models.moshi.codec_init import embed_like_codec
 from audiolm.models.moshi.data import DataConfig, Recordings, as_list, holds_turns, stack, validation_examples

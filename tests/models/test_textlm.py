@@ -11,10 +11,10 @@ from audiolm.lm.backbone import Backbone
 from audiolm.lm.depth import DepthConfig
 from audiolm.lm.dialogues import read_texts
 from audiolm.lm.llama import write_llama
-from audiolm.lm.system import TextLMConfig, TextLMSystem
 from audiolm.models.moshi.data import DataConfig, MixConfig
 from audiolm.models.moshi.model import ModelConfig
 from audiolm.models.moshi.system import MoshiConfig, MoshiSystem
+from audiolm.models.textlm.system import TextLMConfig, TextLMSystem
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.streams.text import dialogue_text
 from audiolm.text.tokenizer import BOS, EOS, EPAD, PAD

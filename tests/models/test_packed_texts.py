@@ -10,9 +10,10 @@ import torch
 from audiolm.config.yaml_files import write_yaml
 from audiolm.data.tokens import Meta, TokenWriter
 from audiolm.errors import AudiolmError
-from audiolm.lm.documents import ABSENT, Documents, Packed, document_windows
-from audiolm.lm.system import TextLMConfig, TextLMSystem
+from audiolm.lm.documents import Documents, Packed, document_windows
+from audiolm.models.textlm.system import TextLMConfig, TextLMSystem
 from audiolm.nn.transformer import TransformerConfig
+from audiolm.streams.grid import ABSENT
 from audiolm.text.tokenizer import BOS, EOS, Tokenizer, train_tokenizer
 from audiolm.train.loop import train
 from audiolm.train.options import read_config

@@ -1,6 +1,6 @@
 """Training of the text LM: ``system: textlm``. Its weights can start an audio LM's temporal transformer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import log
 from pathlib import Path
@@ -11,21 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from audiolm.data.tokens import read_meta
-from audiolm.errors import AudiolmError
 from audiolm.lm.backbone import Backbone
 from audiolm.lm.dialogues import Dialogues, dialogue_pieces
-from audiolm.lm.documents import ABSENT, Documents, document_windows
-from audiolm.lm.load import read_init
+from audiolm.lm.documents import ABSENT, ARCHIVES, Documents, document_windows, found_specials
 from audiolm.lm.loss import head_losses
+from audiolm.lm.start import read_init
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.text.specials import Specials
 from audiolm.text.tokenizer import Tokenizer
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.memory import layers_bytes
-from audiolm.train.ranks import mean_ranks
-from audiolm.train.system import Examples, System, check_same_tensors, decay_matrices
-
-ARCHIVES = {"dialogues": "text", "documents": "tokens"}
+from audiolm.train.ranks import is_first_rank, mean_ranks
+from audiolm.train.system import Examples, System, decay_matrices
 
 
 @dataclass
@@ -103,7 +100,7 @@ class TextLMSystem(System):
         sources = [read_meta(Path(directory) / kind, kind).source for directory in (config.train, config.valid)]
         for source in ([] if self.spelling is None else [self.spelling.checksum]) + sources:
             self.backbone.tokenizer.claim(source, "tokenizer")
-        if self.spelling is not None and self.exp_dir is not None and _is_first_rank():
+        if self.spelling is not None and self.exp_dir is not None and is_first_rank():
             self.spelling.save(self.exp_dir)
         if config.corpus == "dialogues":
             return Dialogues(config.train, config.text_vocab, config.tokens)
@@ -154,29 +151,3 @@ class TextLMSystem(System):
 
     def read_init(self, name: str) -> Mapping[str, Tensor]:
         return read_init(name, self.backbone, "temporal")
-
-
-def found_specials(directories: Sequence[str], kind: str) -> list[int] | None:
-    """Ids of the special tokens in the first of some sets' archives of text; None: 0, 1, 2, 3, or no archive yet."""
-    try:
-        ids = read_meta(Path(directories[0]) / kind, kind).special_ids
-    except AudiolmError:  # whatever is wrong with it is told where it is read
-        return None
-    return None if ids is None else list(ids)
-
-
-def _is_first_rank() -> bool:
-    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
-
-
-def load_backbone(backbone: Backbone, state: Mapping[str, Tensor]) -> None:
-    """Copy a text LM's exported weights into an audio LM's backbone.
-
-    Raises:
-        AudiolmError: names or shapes differ.
-    """
-    own = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
-    check_same_tensors(own, state)
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(state[name])
