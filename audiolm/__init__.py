@@ -10,6 +10,7 @@
 __version__ = "0.1.0"
 
 _LAZY = {
+    "load": "audiolm.models.open",
     "load_codec": "audiolm.codec.load",
     "load_lm": "audiolm.models.moshi.load",
     "load_text_lm": "audiolm.models.textlm.load",

@@ -23,7 +23,7 @@ LAYERS = [
     {"recognizer", "encoders", "corpora"},
     {"train", "streams", "text", "data", "nn", "config"},
     {"jobs"},
-    {"errors", "__init__"},
+    {"errors", "spec", "__init__"},
 ]
 FLOOR = {room: len(LAYERS) - level for level, rooms in enumerate(LAYERS) for room in rooms}
 HEAVY = {"torch", "numpy", "lightning", "espnet2", "transformers", "matplotlib", "pyannote", "scipy", "sentencepiece"}

@@ -1,6 +1,6 @@
 """Trained and released codecs, ready to use; and codecs saved as experiments of ours."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from audiolm.config.schema import plain
 from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.nn.conv import fold_weight_norm, folded_state
+from audiolm.spec import ExportRequest
 from audiolm.train import checkpoint, config
 from audiolm.train.options import read_config
 
@@ -48,6 +49,29 @@ def codec_checksum(name: str | Path) -> str:
     """
     layout, path = _locate(name)
     return checkpoint.checksum(path) if layout is None else checkpoint.file_checksum(path)
+
+
+@dataclass
+class ExportOptions:
+    """What of a codec is written.
+
+    Attributes:
+        levels: of a codec that is exported alone, the first levels only; null: all.
+    """
+
+    levels: int | None = None
+
+
+def is_released(name: str | Path) -> bool:
+    """Whether a file or folder holds a codec of another project's layout."""
+    return find_layout(Path(name)) is not None
+
+
+def export(request: ExportRequest, options: ExportOptions) -> str:
+    """``audiolm export --codec``."""
+    name = request.parts["codec"]
+    usage = export_codec(name, request.out, request.to, options.levels)
+    return f"exported {name} to {request.out}; it loads with {usage}"
 
 
 def export_codec(name: str | Path, out: str | Path, to: str | None = None, levels: int | None = None) -> str:

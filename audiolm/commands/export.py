@@ -19,83 +19,54 @@ that recipes train by default (conf/codec.yaml, an STFT encoder) load in audiolm
 """
 
 import argparse
+from pathlib import Path
 
+from audiolm.commands.options import action_options, add_options, chosen
 from audiolm.errors import AudiolmError
+from audiolm.spec import ExportRequest, ModelSpec, all_specs, find_spec, resolve
 
 OURS = "audiolm"
 LAYOUTS = (OURS, "transformers", "moshi")
+PARTS = ("lm", "codec", "textlm", "tokenizer")
+KINDS = {"codec": "codec", "textlm": "textlm"}  # options that name a model of one family
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the verb's options."""
+    """Add the verb's options, and those of every family that is exported."""
     parser.add_argument("--codec", metavar="NAME", help="experiment directory, folder, file or hub id")
     parser.add_argument("--textlm", metavar="NAME", help="text LM, alone: experiment directory, folder or hub id")
-    parser.add_argument("--lm", metavar="NAME", help="dialogue LM: experiment directory, folder or hub id")
-    parser.add_argument("--tokenizer", metavar="DIR", help="the dialogue LM's text tokenizer: folder or file")
+    parser.add_argument("--lm", metavar="NAME", help="audio LM: experiment directory, folder or hub id")
+    parser.add_argument("--tokenizer", metavar="DIR", help="the audio LM's text tokenizer: folder or file")
     parser.add_argument("--to", choices=LAYOUTS, default=OURS, help="the layout to write")
-    parser.add_argument("--levels", type=int, help="of a codec that is exported alone, the first levels only")
-    parser.add_argument("--task", help="with --to: the one delay pattern to take of a dialogue LM that has several")
-    parser.add_argument(
-        "--main_only",
-        action="store_true",
-        help="with --to: leave out what predicts the user, whom other projects' servers hear",
-    )
     parser.add_argument("--out", required=True, metavar="DIR", help="the directory to make")
+    add_options(parser, _kinds())
 
 
 def run(args: argparse.Namespace) -> None:
     """Write it and say what it is."""
-    given = {name for name in ("codec", "textlm", "lm", "tokenizer") if getattr(args, name) is not None}
-    kinds = {("codec",): _export_codec, ("textlm",): _export_text_lm, ("lm",): _export_lm}
-    system = {"lm", "codec", "tokenizer"}
-    if given != system and tuple(given) not in kinds:
+    parts = {name: value for name in PARTS if (value := getattr(args, name)) is not None}
+    spec = _family(parts)
+    action = spec.action("export")
+    options = chosen(_kinds(), args, action.options, spec.title)
+    to = None if args.to == OURS else args.to
+    print(resolve(action.run)(ExportRequest(parts, Path(args.out), to), options))
+
+
+def _family(parts: dict[str, str]) -> ModelSpec:
+    """The family of what is exported: of a model alone, or of an audio LM with its parts."""
+    from audiolm.models.open import family_of
+
+    alone = next(iter(parts)) if len(parts) == 1 else None
+    if alone in KINDS:
+        return find_spec(KINDS[alone])
+    whole = [{"lm", *spec.parts} for spec in all_specs().values() if spec.parts]
+    if alone != "lm" and set(parts) not in whole:
         raise AudiolmError("name --codec, --textlm or --lm, each alone, or --lm with its --codec and --tokenizer")
-    if args.levels is not None and given != {"codec"}:
-        raise AudiolmError("--levels is for a codec that is exported alone; leave it out")
-    if (args.task or args.main_only) and (given != system or args.to == OURS):
-        raise AudiolmError("--task and --main_only are for a dialogue LM with its parts, --to moshi or transformers")
-    if given != system:
-        kinds[tuple(given)](args)
-    elif args.to == OURS:
-        _export_bundle(args)
-    else:
-        _export_system(args)
+    spec = family_of(parts["lm"])
+    if spec.name == KINDS["codec"] or (not alone and set(parts) != {"lm", *spec.parts}):
+        raise AudiolmError(f"{parts['lm']} is {spec.title} (system: {spec.name}), expected an audio LM for --lm")
+    return spec
 
 
-def _export_codec(args: argparse.Namespace) -> None:
-    from audiolm.codec.load import export_codec
-
-    usage = export_codec(args.codec, args.out, None if args.to == OURS else args.to, args.levels)
-    print(f"exported {args.codec} to {args.out}; it loads with {usage}")
-
-
-def _export_text_lm(args: argparse.Namespace) -> None:
-    from audiolm.models.textlm.load import export_text_lm
-
-    if args.to == "moshi":
-        raise AudiolmError("a text LM goes --to transformers or audiolm")
-    usage = export_text_lm(args.textlm, args.out, None if args.to == OURS else args.to)
-    print(f"exported {args.textlm} to {args.out}; it loads with {usage}")
-
-
-def _export_lm(args: argparse.Namespace) -> None:
-    from audiolm.models.moshi.export import export_lm
-
-    if args.to != OURS:
-        raise AudiolmError(f"--to {args.to} takes --lm, --codec and --tokenizer: loaders there want all three")
-    print(f"exported {args.lm} to {args.out}; training starts from it with {export_lm(args.lm, args.out)}")
-
-
-def _export_system(args: argparse.Namespace) -> None:
-    from audiolm.models.moshi.export import export_system
-
-    usage = export_system(args.to, args.lm, args.codec, args.tokenizer, args.out, args.task, args.main_only)
-    print(f"exported to {args.out}; it loads with {usage}")
-
-
-def _export_bundle(args: argparse.Namespace) -> None:
-    from audiolm.models.moshi.bundle import write_bundle
-
-    manifest = write_bundle(args.lm, args.codec, args.tokenizer, args.out)
-    sums = ", ".join(f"{part} {value}" for part, value in manifest["checksums"].items())
-    print(f"exported to {args.out}: {manifest['streams']} streams at {manifest['frame_rate']:g} Hz ({sums})")
+def _kinds() -> list[type]:
+    return action_options(all_specs().values(), "export")

@@ -1,15 +1,14 @@
-"""Options that verbs of trained dialogue models share: its directory or its three parts, and guards."""
+"""Options that verbs of trained models share: a model's directory or its parts."""
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from audiolm.commands.arrays import named_device
 from audiolm.errors import AudiolmError
+from audiolm.spec import ModelSpec
 
-if TYPE_CHECKING:
-    from audiolm.lm.sampling import RepetitionGuard
-    from audiolm.models.moshi.parts import Parts
+PARTS = ("lm", "codec", "tokenizer")
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -27,44 +26,16 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_model(args: argparse.Namespace) -> "Parts":
-    """The model that the options name, laid out for the steps of generation (``MoshiModel.prepare``).
+def load_model(args: argparse.Namespace) -> tuple[ModelSpec, Any]:
+    """The family and the model that the options name, laid out for the steps of generation.
 
     Raises:
-        AudiolmError: neither a directory nor all three parts are named, or both; and as ``load_parts``.
+        AudiolmError: neither a directory nor all parts are named, or both; and as the family's loader.
     """
-    from audiolm.models.moshi.parts import NAMES, bundle_parts, load_parts
+    from audiolm.models.open import open_model
 
-    given = {name: getattr(args, name) for name in NAMES}
-    if args.model is None and None in given.values():
-        missing = ", ".join(f"--{name}" for name, value in given.items() if value is None)
-        raise AudiolmError(f"no {missing}: give --model, or all of --lm, --codec and --tokenizer")
-    if args.model is not None:
-        if any(value is not None for value in given.values()):
-            raise AudiolmError("--model holds --lm, --codec and --tokenizer; give it alone, or them")
-        given = bundle_parts(args.model)
-    parts = load_parts(**given, device=named_device(args.device))
-    parts.model = parts.model.prepare(args.precision)
-    return parts
-
-
-def add_guard_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--repetition_window`` and ``--repetition_share``."""
-    parser.add_argument(
-        "--repetition_window",
-        type=int,
-        default=0,
-        help="draw a semantic code again, from all, that fills --repetition_share of so many frames (VALL-E 2: 10); "
-        "0 = never",
-    )
-    parser.add_argument("--repetition_share", type=float, default=0.1, help="see there; a code may fill less, of 1")
-
-
-def repetition_guard(args: argparse.Namespace) -> "RepetitionGuard | None":
-    """The guard against loops that the options ask for."""
-    from audiolm.lm.sampling import RepetitionGuard
-
-    return RepetitionGuard(args.repetition_window, args.repetition_share) if args.repetition_window else None
+    parts = {name: getattr(args, name) for name in PARTS}
+    return open_model(args.model, named_device(args.device), args.precision, **parts)
 
 
 def check_numbers(args: argparse.Namespace, least: dict[str, float]) -> None:

@@ -13,53 +13,19 @@ two channels. Write the text as the model's transcripts were: `a` and `A` may be
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from audiolm.commands.parts import (
-    add_guard_options,
-    add_model_options,
-    check_numbers,
-    load_model,
-    repetition_guard,
-)
+from audiolm.commands.options import action_options, add_options, chosen
+from audiolm.commands.parts import add_model_options, load_model
 from audiolm.errors import AudiolmError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from audiolm.models.moshi.parts import Parts
-    from audiolm.text.tokenizer import Tokenizer
-
-LEAST = {
-    "temperature": 0, "text_temperature": 0, "acoustic_temperature": 0, "top_k": 0, "top_p": 0, "guidance": 0,
-    "pad_share": 0, "max_pause": 0, "levels": 1, "repetition_window": 0, "repetition_share": 0,
-}  # fmt: skip
+from audiolm.spec import all_specs, resolve
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the verb's options."""
+    """Add the verb's options, and those of every family that speaks."""
     parser.add_argument("text", nargs="*", metavar="TEXT", help="what to say (default: what stands on stdin)")
     add_model_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".wav or .flac; the times beside, .ctm")
-    parser.add_argument("--voice", type=Path, metavar="FILE", help="seconds of speech, to go on in their voice")
-    parser.add_argument("--turns", action="store_true", help="each TEXT or line is the next speaker's turn")
-    parser.add_argument("--temperature", type=float, default=0.6, help="of codes")
-    parser.add_argument("--text_temperature", type=float, help="of the times of words (default: --temperature)")
-    parser.add_argument("--acoustic_temperature", type=float, help="of the acoustic levels (default: --temperature)")
-    parser.add_argument("--top_k", type=int, default=0, help="draw among the k likeliest tokens; 0 = all")
-    parser.add_argument(
-        "--top_p", type=float, default=1.0, help="of those the likeliest that reach this share; 1 = all"
-    )
-    parser.add_argument(
-        "--guidance", type=float, default=1.0, help="of codes by text, for models trained with text_mask; 1 = off"
-    )
-    parser.add_argument("--pad_bonus", type=float, default=0.0, help="added to PAD's logit while padding is rare")
-    parser.add_argument("--pad_share", type=float, default=0.65, help="share of padding below which it is rare")
-    parser.add_argument("--max_pause", type=float, default=2.0, help="longest pause before a word in seconds")
-    add_guard_options(parser)
-    parser.add_argument("--levels", type=int, help="decode the first levels of codes only (default: all)")
-    parser.add_argument("--task", default="tts", help="delay pattern of the model that speaks")
-    parser.add_argument("--seed", type=int, default=0, help="of all draws")
+    add_options(parser, action_options(all_specs().values(), "speak"))
 
 
 def run(args: argparse.Namespace) -> None:
@@ -67,99 +33,33 @@ def run(args: argparse.Namespace) -> None:
     import time
     from dataclasses import replace
 
-    import numpy as np
-
-    from audiolm.codec.bulk import decode_each
     from audiolm.data import audio
+    from audiolm.data.readers import BLANK
     from audiolm.data.tables import write_ctm
-    from audiolm.lm.sampling import Sampling
-    from audiolm.models.moshi.modes import Drawing, speak
-    from audiolm.models.moshi.output import read_words
-    from audiolm.models.moshi.speak import SpeakConfig
 
-    check_numbers(args, LEAST)
     if args.out.suffix not in audio.FORMATS:
         raise AudiolmError(f"--out {args.out}: expected a name that ends in {' or '.join(audio.FORMATS)}")
-    turns = _turns(args)
-    parts = load_model(args)
-    layout, rate = parts.layout, parts.codec.frame_rate
-    if args.levels is not None and args.levels > layout.levels:
-        raise AudiolmError(f"--levels {args.levels}: expected 1 to {layout.levels}, the levels of the model")
-    if args.turns and parts.turns is False:
-        raise AudiolmError(
-            "--turns: this model was trained on one speaker's words at a time; train one with a recipe's run.sh "
-            "--text.turns --phases 'conf/turns/*.yaml', or leave --turns out"
-        )
-    parts.model.config.task_index(args.task)
-    words = _words(turns, parts.tokenizer, args.turns)
-    voices = None if args.voice is None else [_voice(args.voice, parts, args.turns)]
+    texts = _texts(args)
+    spec, model = load_model(args)
+    action = spec.action("speak")
+    options = chosen(action_options(all_specs().values(), "speak"), args, action.options, spec.title)
     start = time.perf_counter()
-
-    def sampling(temperature: float | None) -> Sampling:
-        return Sampling(args.temperature if temperature is None else temperature, args.top_k, args.top_p)
-
-    drawing = Drawing(
-        sampling(None),
-        sampling(args.text_temperature),
-        args.seed,
-        guidance=args.guidance,
-        acoustic=sampling(args.acoustic_temperature),
-        repetition=repetition_guard(args),
-    )
-    pacing = SpeakConfig(round(args.max_pause * rate), args.pad_bonus, args.pad_share)
-    (grid,) = speak(parts.model, [words], drawing, pacing, task=args.task, voices=voices, both=args.turns)
-    codes = {name: grid[streams].T[:, : args.levels] for name, streams in (("A", layout.main), ("B", layout.user))}
-    if not args.turns:
-        del codes["B"]
-    waves = dict(decode_each(parts.codec, dict.fromkeys(codes, grid.shape[1]), lambda name, a, b: codes[name][a:b]))
-    audio.write(args.out, np.stack([waves[name] for name in codes], axis=1), parts.codec.sample_rate)
-    said = read_words(grid[0], parts.word_initial, parts.tokenizer, rate, args.turns)
-    write_ctm(args.out.with_suffix(".ctm"), [replace(word, file=_file(args.out)) for word in said])
+    speech = resolve(action.run)(model, texts, options)
+    file, times = BLANK.sub("%20", args.out.stem), args.out.with_suffix(".ctm")
+    audio.write(args.out, speech.wav, speech.sample_rate)
+    write_ctm(times, [replace(word, file=file) for word in speech.words])
     print(
-        f"said {len(said)} words in {grid.shape[1] / rate:.1f} s of sound, in {time.perf_counter() - start:.1f} s: "
-        f"{args.out}, {args.out.with_suffix('.ctm')}"
+        f"said {len(speech.words)} words in {len(speech.wav) / speech.sample_rate:.1f} s of sound, in "
+        f"{time.perf_counter() - start:.1f} s: {args.out}, {times}"
     )
 
 
-def _turns(args: argparse.Namespace) -> list[str]:
+def _texts(args: argparse.Namespace) -> list[str]:
     """The texts that are given, or the lines of stdin; blank ones left out."""
     from audiolm.data.files import lines_of
 
     texts = args.text or lines_of(sys.stdin.read())
-    turns = [text for text in texts if text.strip()]
-    if not turns:
+    said = [text for text in texts if text.strip()]
+    if not said:
         raise AudiolmError("nothing to say: give a TEXT, or write one to the verb's standard input")
-    return turns
-
-
-def _words(turns: list[str], tokenizer: "Tokenizer", marked: bool) -> list[list[int]]:
-    """Pieces of each word; the first of a turn begins with its speaker's token where turns are ``marked``."""
-    from audiolm.streams.text import turn_marks, with_marks
-    from audiolm.text.normalize import tidy
-
-    said = [(number % 2 == 0, word) for number, turn in enumerate(turns) for word in tidy(turn).split()]
-    marks = turn_marks([is_main for is_main, _ in said], tokenizer.specials) if marked else {}
-    return with_marks([tokenizer.encode_word(word) for _, word in said], marks)
-
-
-def _voice(path: Path, parts: "Parts", both: bool) -> "np.ndarray":
-    """The grid of a recording in whose voice to speak: the mean of its channels; two speakers have one each."""
-    from audiolm.codec.bulk import encode_batch
-    from audiolm.data import audio
-    from audiolm.models.moshi.modes import voice
-
-    wav, _ = audio.read_channels(str(path), fs=parts.codec.sample_rate)
-    if both and wav.shape[1] != 2:
-        raise AudiolmError(
-            f"--voice {path} has {wav.shape[1]} channels, two speakers need a recording of 2; give one with the first "
-            "speaker's voice on the first, or leave --voice out"
-        )
-    channels = list(wav.T.copy()) if both else [wav.mean(axis=1)]
-    return voice(parts.model, *(codes[:, : parts.layout.levels] for codes in encode_batch(parts.codec, channels)))
-
-
-def _file(path: Path) -> str:
-    """A file's name in a ctm."""
-    from audiolm.data.readers import BLANK
-
-    return BLANK.sub("%20", path.stem)
+    return said

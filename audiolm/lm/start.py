@@ -18,6 +18,7 @@ from audiolm.text.tokenizer import FILES, Specials, Tokenizer
 from audiolm.train import checkpoint
 
 PREFIX = "backbone."  # of our experiments' tensors
+SHAPE = "shape.yaml"  # of an experiment that was exported: the model's section, to train one of the same shape
 NOT_OF_WEIGHTS = ("context", "dropout")  # fields of a shape that a phase may choose anew
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from audiolm.config.checks import at_least
 from audiolm.errors import AudiolmError
 
 
@@ -49,7 +50,7 @@ class OptimizerConfig:
     decay_steps: int | None = None
 
     def __post_init__(self):
-        _at_least(self, 0, "lr", "muon_scale", "weight_decay", "clip", "warmup", "min_lr")
+        at_least(self, 0, "lr", "muon_scale", "weight_decay", "clip", "warmup", "min_lr")
         for beta in self.betas:
             if not 0 <= beta < 1:
                 raise AudiolmError(f"betas: found {list(self.betas)}, expected numbers in [0, 1)")
@@ -111,9 +112,9 @@ class TrainerConfig:
     reference: str | None = None
 
     def __post_init__(self):
-        _at_least(self, 1, "max_steps", "batch_size", "accumulate", "log_every", "keep_last", "average")
-        _at_least(self, 1, "devices", "num_nodes")
-        _at_least(self, 0, "valid_every", "save_every", "keep_best", "num_workers", "min_free_disk")
+        at_least(self, 1, "max_steps", "batch_size", "accumulate", "log_every", "keep_last", "average")
+        at_least(self, 1, "devices", "num_nodes")
+        at_least(self, 0, "valid_every", "save_every", "keep_best", "num_workers", "min_free_disk")
         if not 0 <= self.ema_decay < 1:
             raise AudiolmError(f"ema_decay: found {self.ema_decay}, expected a number in [0, 1)")
         kept = self.keep_last if self.export == "last" else self.keep_best
@@ -154,6 +155,23 @@ class TrainConfig:
     complete: dict[str, Any]
 
 
+def system_of(exp_dir: str | Path) -> str:
+    """Return the name of the system that an experiment directory's ``config.yaml`` is of.
+
+    Raises:
+        AudiolmError: the file is missing, or names none.
+    """
+    from audiolm.config.yaml_files import read_mapping
+
+    path = Path(exp_dir) / "config.yaml"
+    if not path.is_file():
+        raise AudiolmError(f"no {path}: '{exp_dir}' is not an experiment that audiolm train has begun")
+    system = read_mapping(path).get("system")
+    if not isinstance(system, str):
+        raise AudiolmError(f"{path} names no system; expected a line such as 'system: codec'")
+    return system
+
+
 def load(exp_dir: str | Path) -> tuple[str, Any]:
     """Return (system name, the system's configuration) of an experiment directory, from its ``config.yaml``.
 
@@ -167,10 +185,3 @@ def load(exp_dir: str | Path) -> tuple[str, Any]:
         raise AudiolmError(f"no {path}: '{exp_dir}' is not an experiment that audiolm train has begun")
     run = read_config([path])
     return run.system, run.config
-
-
-def _at_least(config: Any, least: float, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if not value >= least:
-            raise AudiolmError(f"{name}: found {value}, expected a number of at least {least}")

@@ -13,7 +13,7 @@ from audiolm.config.schema import NOTHING, Leaf, build, check_keys, fields_of, l
 from audiolm.config.yaml_files import read_mapping
 from audiolm.errors import AudiolmError
 from audiolm.train.config import PLACE_KEYS, OptimizerConfig, TrainConfig, TrainerConfig
-from audiolm.train.registry import SYSTEMS, system_class
+from audiolm.train.registry import system_class, system_names
 
 COMMAND_LINE = "the command line"
 Override = tuple[str, str | list[str]]  # dotted key, text of its value or values
@@ -37,7 +37,7 @@ def read_config(files: Sequence[str | Path], overrides: Sequence[Override] = ())
 
     name = given.get("system", NOTHING)
     if name is NOTHING:
-        raise AudiolmError(f"system: not given in {source('')}; choose one of: {', '.join(SYSTEMS)}")
+        raise AudiolmError(f"system: not given in {source('')}; choose one of: {', '.join(system_names())}")
     system = system_class(str(name))
     own = fields_of(system.config_class)
     check_keys(given, [*COMMON, *own], "", source)

@@ -216,7 +216,8 @@ def test_export_writes_each_layout_and_says_where(folder, codec_dir, tmp_path, c
     [
         (["--to", "transformers"], "this codec has an STFT encoder (with transformers)"),
         (["--lm", "x"], "or --lm with its --codec and --tokenizer"),
-        (["--lm", "x", "--tokenizer", "y", "--levels", "1"], "is for a codec that is exported alone"),
+        (["--textlm", "x"], "or --lm with its --codec and --tokenizer"),
+        (["--main_only"], "--main_only is no option of a codec; leave it out"),
         (["--levels", "4"], "4 levels, expected 1 to 3"),
     ],
 )

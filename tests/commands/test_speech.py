@@ -84,7 +84,7 @@ def test_products_are_of_the_precision_that_is_asked_for(model, talk, capsys):
     errors = []
     with torch.inference_mode():
         for precision in ("fp32", "bf16"):  # so small that halves and bytes are left out
-            found = load_model(SimpleNamespace(**options, precision=precision)).model
+            found = load_model(SimpleNamespace(**options, precision=precision))[1].model
             errors.append(float((found(tokens, task) - plain(tokens, task)).norm() / plain(tokens, task).norm()))
     assert errors[0] < 1e-5 < 1e-4 < errors[1] < 0.1
     assert run("transcribe", talk, "--model", model, "--precision", "int8") == 0
@@ -224,7 +224,7 @@ def test_turns_of_a_model_that_learnt_none_are_refused(model, tmp_path, capsys):
 
 @pytest.mark.parametrize("options", [["--times"], [], ["--times", "--live", "8000"]])
 def test_that_no_word_was_heard_is_said(model, talk, options, capsys, monkeypatch):
-    monkeypatch.setattr("audiolm.models.moshi.output.read_words", lambda *_: [])
+    monkeypatch.setattr("audiolm.models.moshi.speech.read_words", lambda *_: [])
     monkeypatch.setattr("audiolm.models.moshi.listen.read_words", lambda *_: [], raising=False)
     monkeypatch.setattr("audiolm.models.moshi.listen.Listener.hear", lambda *_: [])
     monkeypatch.setattr("audiolm.models.moshi.listen.Listener.close", lambda *_: [])
@@ -266,14 +266,17 @@ def test_a_live_dialogue_with_sound(model):
         ("transcribe talk.wav --lm lm", "no --codec, --tokenizer: give --model, or all of --lm"),
         ("transcribe talk.wav --model bundle --lm lm", "--model holds --lm, --codec and --tokenizer"),
         ("transcribe talk.wav --model bundle --task asl", "the model has no task 'asl'; did you mean 'asr'?"),
-        ("transcribe talk.wav --model bundle --batch 0", "--batch 0: expected a number, at least 1"),
+        ("transcribe talk.wav --model bundle --batch 0", "--batch: found 0, expected a number of at least 1"),
         ("transcribe talk.wav --model bundle --times --out x", "--times is for printing; --out writes"),
         ("transcribe talk.wav --model bundle --live 8000", "--live prints what one speaker says on stdin: give -"),
         ("transcribe - --model bundle --live 0", "--live 0: expected a number, at least 1"),
         ("say one --model bundle --out x.mp3", "--out x.mp3: expected a name that ends in .flac or .wav"),
         ("say --model bundle --out x.wav", "nothing to say: give a TEXT"),
         ("say one --model bundle --out x.wav --levels 4", "--levels 4: expected 1 to 3, the levels of the model"),
-        ("say one --model bundle --out x.wav --temperature nan", "--temperature nan: expected a number, at least 0"),
+        (
+            "say one --model bundle --out x.wav --temperature -1",
+            "--temperature: found -1.0, expected a number of at least 0",
+        ),
         ("say one --model bundle --out x.wav --voice no.wav", "cannot read audio no.wav"),
         (f"say one{WORD_START}two --model bundle --out x.wav", "cannot be represented"),
     ],

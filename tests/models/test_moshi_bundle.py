@@ -6,7 +6,7 @@ import pytest
 
 import audiolm
 from audiolm.commands.main import main
-from audiolm.models.moshi.bundle import MANIFEST
+from audiolm.models.open import MANIFEST
 from audiolm.text.tokenizer import Tokenizer, train_tokenizer
 from audiolm.train.checkpoint import checksum
 from tests.codec.tiny_codecs import write_experiment
@@ -51,7 +51,7 @@ def test_another_tokenizer_is_refused(parts, tmp_path, capsys):
 
 def test_an_experiment_of_another_kind_is_named(parts, capsys):
     assert export({**parts, "lm": parts["codec"]}) == 1
-    assert f"{parts['codec']} is an experiment of system 'codec', expected 'moshi'" in capsys.readouterr().err
+    assert f"{parts['codec']} is a codec (system: codec), expected an audio LM for --lm" in capsys.readouterr().err
 
 
 def test_a_folder_of_something_else_is_left_alone(parts, tmp_path, capsys):

@@ -193,13 +193,15 @@ def test_export_says_what_does_not_fit(ours, tmp_path, capsys):
     ("given", "message"),
     [
         (["--lm", "a", "--codec", "b"], "each alone, or --lm with its --codec and --tokenizer"),
-        (["--lm", "a", "--to", "moshi"], "--to moshi takes --lm, --codec and --tokenizer"),
-        (["--codec", "a", "--task", "b"], "--task and --main_only are for a dialogue LM"),
-        (["--lm", "a", "--levels", "2"], "--levels is for a codec"),
+        (["--lm", "LM", "--to", "moshi"], "--to moshi takes --lm, --codec and --tokenizer"),
+        (["--lm", "LM", "--task", "b"], "--task and --main_only are for a dialogue LM"),
+        (["--codec", "a", "--task", "b"], "--task is no option of a codec; leave it out"),
+        (["--lm", "LM", "--levels", "2"], "--levels is no option of a dialogue LM"),
         (["--tokenizer", "a"], "name --codec, --textlm or --lm"),
     ],
 )
-def test_options_of_export_that_do_not_go_together(given, message, capsys):
+def test_options_of_export_that_do_not_go_together(ours, given, message, capsys):
+    given = [str(ours["lm"]) if word == "LM" else word for word in given]
     assert main(["export", *given, "--out", "x"]) == 1
     assert message in capsys.readouterr().err
 

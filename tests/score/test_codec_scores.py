@@ -10,8 +10,8 @@ from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.tokens import Meta, TokenWriter
 from audiolm.errors import AudiolmError
+from audiolm.models.moshi.likelihood import unigram_loss
 from audiolm.score import codebooks, idempotence, pad_share, signal_quality, speech_models
-from audiolm.score.lm_loss import unigram_loss
 from audiolm.score.parallel import on_all_cores
 from audiolm.score.signal_quality import measure, mel_distance, pesq, si_sdr, stoi, visqol
 from audiolm.text.tokenizer import BOS, EOS, EPAD, PAD

@@ -161,7 +161,7 @@ def test_required_keys(rich):
     "name, message",
     [
         ("codek", r"unknown system 'codek'; did you mean 'codec'\?"),
-        ("toy_systems:Lime", "module 'toy_systems' has no class 'Lime'"),
+        ("toy_systems:Lime", "module 'toy_systems' has no 'Lime'"),
         ("no_such_module:Line", "no module 'no_such_module' on the Python path"),
     ],
 )

@@ -16,10 +16,10 @@ from audiolm.codec.load import load_codec
 from audiolm.data.files import temporary
 from audiolm.errors import AudiolmError
 from audiolm.models.moshi.load import load_lm
+from audiolm.models.open import MANIFEST
 from audiolm.text.tokenizer import Tokenizer
 from audiolm.train.checkpoint import checksum
 
-MANIFEST = "audiolm.json"
 PARTS = {"lm": ("config.yaml", "model.safetensors"), "codec": ("config.yaml", "model.safetensors")}
 
 CARD = """# {name}

@@ -1,45 +1,60 @@
 """A dialogue model written for other tools, or a released one as an experiment of ours."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from audiolm.config.schema import plain
-from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
-from audiolm.lm.start import NOT_OF_WEIGHTS
-from audiolm.lm.text_lm import load_released, save_text_lm
-from audiolm.models.moshi.adapters import LAYOUTS, find_layout
+from audiolm.models.moshi.adapters import LAYOUTS
 from audiolm.models.moshi.adapters.layout import unallocated
+from audiolm.models.moshi.bundle import write_bundle
 from audiolm.models.moshi.hold import MAX_AGE
 from audiolm.models.moshi.load import SHAPE, load_lm, save_lm
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
+from audiolm.models.moshi.options import Export
 from audiolm.models.moshi.parts import load_parts
-from audiolm.train.config import load
+from audiolm.spec import ExportRequest
+
+
+def export(request: ExportRequest, options: Export) -> str:
+    """``audiolm export --lm``, alone or with its codec and tokenizer.
+
+    Raises:
+        AudiolmError: as the functions below; what is asked for needs other parts, or none.
+    """
+    parts, ours = request.parts, request.to is None
+    alone = set(parts) == {"lm"}
+    if (options.task or options.main_only) and (alone or ours):
+        raise AudiolmError("--task and --main_only are for a dialogue LM with its parts, --to moshi or transformers")
+    if alone and not ours:
+        raise AudiolmError(f"--to {request.to} takes --lm, --codec and --tokenizer: loaders there want all three")
+    if alone:
+        return f"exported {parts['lm']} to {request.out}; training starts from it with " + export_lm(
+            parts["lm"], request.out
+        )
+    if not ours:
+        given = (parts["lm"], parts["codec"], parts["tokenizer"], request.out)
+        usage = export_system(request.to, *given, **asdict(options))
+        return f"exported to {request.out}; it loads with {usage}"
+    manifest = write_bundle(parts["lm"], parts["codec"], parts["tokenizer"], request.out)
+    sums = ", ".join(f"{part} {value}" for part, value in manifest["checksums"].items())
+    return f"exported to {request.out}: {manifest['streams']} streams at {manifest['frame_rate']:g} Hz ({sums})"
 
 
 def export_lm(name: str, out: str | Path) -> str:
     """Write a released model into the folder ``out`` as an experiment of ours, and return how training starts from it.
 
     Args:
-        name: see `load_lm`; or a text LM (:func:`audiolm.lm.text_lm.load_released`), of which a dialogue LM's temporal
-            transformer takes weights and shape.
+        name: see `load_lm`.
 
     Raises:
-        AudiolmError: neither; ``out`` is what it is read from.
+        AudiolmError: as `load_lm`; ``out`` is what it is read from.
     """
     _check_out(out, name)
-    if not (Path(name) / "config.yaml").is_file() and find_layout(name) is None:
-        save_text_lm(load_released(name), out)
-        run = load(out)[1]
-        specials = {} if run.specials is None else {"specials": run.specials}
-        temporal = {key: value for key, value in plain(run.temporal).items() if key not in NOT_OF_WEIGHTS}
-        write_yaml(Path(out) / SHAPE, {"model": {"text_vocab": run.text_vocab, **specials, "temporal": temporal}})
-    else:
-        save_lm(load_lm(name)[0], out)
+    save_lm(load_lm(name)[0], out)
     return f"audiolm train --config … --config {out}/{SHAPE} --init {out}"
 
 

@@ -24,6 +24,7 @@ class Listener:
     def __init__(self, parts: Parts, task: str = "asr"):
         self.parts = parts
         self.codec = parts.codec.streaming(batch=1)
+        self.sample_rate, self.frame_size = parts.codec.sample_rate, parts.codec.frame_size
         device = next(parts.model.parameters()).device
         self.specials = parts.layout.specials
         text = SampledText(GREEDY, 1, device, specials=self.specials)

@@ -8,6 +8,7 @@ import torch
 from audiolm.config.schema import plain
 from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
+from audiolm.lm.start import SHAPE
 from audiolm.models.moshi.adapters import find_layout
 from audiolm.models.moshi.data import DataConfig, MixConfig
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
@@ -15,8 +16,6 @@ from audiolm.models.moshi.system import MoshiConfig
 from audiolm.train.checkpoint import load_weights, write_model
 from audiolm.train.config import load
 from audiolm.train.options import read_config
-
-SHAPE = "shape.yaml"  # of an experiment that was exported: the model's section, to train one of the same shape
 
 
 def load_lm(name: str | Path, device: torch.device | str = "cpu") -> tuple[MoshiModel, MoshiConfig]:
@@ -49,6 +48,11 @@ def load_lm(name: str | Path, device: torch.device | str = "cpu") -> tuple[Moshi
     model = MoshiModel(config.model)
     load_weights(model, name)
     return model.to(device).eval(), config
+
+
+def is_released(name: str | Path) -> bool:
+    """Whether a folder holds a dialogue LM of another project's layout."""
+    return Path(name).is_dir() and find_layout(name) is not None
 
 
 def bare_config(model: ModelConfig) -> MoshiConfig:

@@ -1,5 +1,6 @@
 """What using a trained model takes: the LM, the codec of its sound and the tokenizer of its words."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +10,11 @@ import torch
 from audiolm.codec.load import codec_checksum, load_codec
 from audiolm.codec.model import Codec
 from audiolm.errors import AudiolmError
-from audiolm.models.moshi.bundle import MANIFEST
 from audiolm.models.moshi.load import load_lm
 from audiolm.models.moshi.model import MoshiModel
 from audiolm.models.moshi.requests import word_initial
 from audiolm.streams.grid import GridLayout
 from audiolm.text.tokenizer import Tokenizer
-
-NAMES = ("lm", "codec", "tokenizer")
 
 
 @dataclass
@@ -70,16 +68,8 @@ def load_parts(lm: str | Path, codec: str | Path, tokenizer: str | Path, device:
     return parts
 
 
-def bundle_parts(directory: str | Path) -> dict[str, Path]:
-    """Where the parts are in a directory that ``audiolm export`` made.
-
-    Raises:
-        AudiolmError: it is none.
-    """
-    directory = Path(directory)
-    if not (directory / MANIFEST).is_file():
-        raise AudiolmError(
-            f"{directory} has no {MANIFEST}, expected a directory that audiolm export --lm … has made, such as "
-            "exp/lm_speech/export of a recipe; or name the parts by --lm, --codec and --tokenizer"
-        )
-    return {name: directory / name for name in NAMES}
+def open_parts(parts: Mapping[str, str | Path], device: torch.device | str, precision: str) -> Parts:
+    """The same, laid out for the steps of generation (:meth:`audiolm.models.moshi.model.MoshiModel.prepare`)."""
+    found = load_parts(parts["lm"], parts["codec"], parts["tokenizer"], device)
+    found.model = found.model.prepare(precision)
+    return found

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import torch
 
+from audiolm.config.schema import plain
+from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.lm import llama
 from audiolm.lm.backbone import Backbone
-from audiolm.lm.start import PREFIX, is_experiment
+from audiolm.lm.start import NOT_OF_WEIGHTS, PREFIX, SHAPE, is_experiment
 from audiolm.lm.text_lm import TextLM, load_released, save_text_lm
+from audiolm.spec import ExportRequest
 from audiolm.text.tokenizer import Specials, Tokenizer
 from audiolm.train import checkpoint, config
 
@@ -47,6 +50,33 @@ def load_text_lm(name: str | Path, device: torch.device | str = "cpu") -> TextLM
         )
     weights, dialogues = checkpoint.checksum(name), settings.corpus == "dialogues"
     return TextLM(backbone.to(device).eval(), tokenizer, settings.tokens, weights, dialogues)
+
+
+def is_released(name: str | Path) -> bool:
+    """Whether a folder holds a Llama-shaped model of transformers."""
+    return llama.is_llama(name)
+
+
+def export(request: ExportRequest, options: None) -> str:
+    """``audiolm export --textlm``."""
+    if request.to not in (None, "transformers"):
+        raise AudiolmError("a text LM goes --to transformers or audiolm")
+    if name := request.parts.get("lm"):
+        if request.to is not None:
+            raise AudiolmError(f"--to {request.to} takes an audio LM, and {name} is a text LM: name it with --textlm")
+        return f"exported {name} to {request.out}; training starts from it with {_export_start(name, request.out)}"
+    name = request.parts["textlm"]
+    return f"exported {name} to {request.out}; it loads with {export_text_lm(name, request.out, request.to)}"
+
+
+def _export_start(name: str, out: Path) -> str:
+    """Write a text LM as what an audio LM's temporal transformer starts from, with the shape that its config takes."""
+    export_text_lm(name, out)
+    run = config.load(out)[1]
+    specials = {} if run.specials is None else {"specials": run.specials}
+    temporal = {key: value for key, value in plain(run.temporal).items() if key not in NOT_OF_WEIGHTS}
+    write_yaml(out / SHAPE, {"model": {"text_vocab": run.text_vocab, **specials, "temporal": temporal}})
+    return f"audiolm train --config … --config {out}/{SHAPE} --init {out}"
 
 
 def export_text_lm(name: str | Path, out: str | Path, to: str | None = None) -> str:
