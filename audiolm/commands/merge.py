@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dir", type=Path, required=True, help="the recipe's work directory (holds data/ dump/ exp/)")
     parser.add_argument("--sets", nargs="+", required=True, help="names of the sets, such as train dev test")
     parser.add_argument(
-        "--kind", required=True, help="what to join: audio, diarize, align, text, codes, heard or tokens"
+        "--kind",
+        required=True,
+        help="what to join: audio, diarize, align, text, codes, heard, tokens, or any other archive's name",
     )
     parser.add_argument("--num_jobs", type=int, required=True, help="number of jobs of the array")
     parser.add_argument("--max_rejected", default="1%", help="largest share of a set that may be rejected")
@@ -31,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     from audiolm.data import parts
     from audiolm.errors import did_you_mean
 
-    if args.kind not in parts.KINDS:
+    if not all(parts.is_kind(args.dir, name, args.kind) for name in args.sets):
         raise AudiolmError(f"--kind {args.kind}: no array verb of that name{did_you_mean(args.kind, parts.KINDS)}")
     most = share_of(args.max_rejected)
     again = range(1, args.num_jobs + 1)  # jobs to be done again where the merge refuses

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from audiolm.data import recordings, tokens
+from audiolm.data import features, recordings
 from audiolm.data.datadir import DataDir
 from audiolm.data.documents import Counts
 from audiolm.data.duplicates import read_frequent, write_frequent
@@ -44,7 +44,7 @@ def join(work: Path, name: str, kind: str, num_jobs: int) -> list[Count]:
     Args:
         work: the recipe's working directory.
         name: of the set.
-        kind: one of KINDS.
+        kind: see :func:`is_kind`.
         num_jobs: jobs of the array that made the parts.
 
     Raises:
@@ -78,8 +78,8 @@ def join(work: Path, name: str, kind: str, num_jobs: int) -> list[Count]:
     else:
         if kind == "text":
             _check_words(data, directory.parent / "align/ctm")
-        tokens.merge(directory, kind, num_jobs)
-        present = set(tokens.TokenReader(directory, kind).keys())
+        features.merge(directory, kind, num_jobs)
+        present = set(features.open_archive(directory, kind).keys())
     write_rejected(directory / "rejected.tsv", sorted(rejected))
     partly = present if kind == "align" else set()
     return [_account(data, directory, present, [item for item, _ in rejected], partly)]
@@ -129,6 +129,11 @@ def _check_words(data: DataDir, path: Path) -> None:
             pass
 
 
+def is_kind(work: Path, name: str, kind: str) -> bool:
+    """Whether a kind can be joined: one of KINDS, or any archive whose first job has described it."""
+    return kind in KINDS or (folder(work, name, kind) / "meta.json").is_file()
+
+
 def folder(work: Path, name: str, kind: str) -> Path:
     """Where a set's results of one kind are."""
     dump = work / "dump" / name
@@ -147,7 +152,7 @@ def _join_tokens(directory: Path, num_jobs: int) -> Count:
             "jobs: run the stage again"
         )
     if total.documents:
-        tokens.merge(directory, "tokens", num_jobs)
+        features.merge(directory, "tokens", num_jobs)
     total.write(directory / "documents.json")
     write_rejected(directory / "rejected.tsv", sorted(rejected))
     return Count("documents", total.inputs, len(rejected))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from audiolm.commands.main import main
 from audiolm.data import parts
 from audiolm.data.datadir import DataDir
+from audiolm.data.features import FeatureMeta, FeatureWriter
 from audiolm.data.tables import WORD_ORDER, Segment, Word, iter_ctm, read_ctm, write_ctm
 from audiolm.data.tokens import Meta, TokenReader, TokenWriter
 from audiolm.errors import AudiolmError
@@ -96,6 +97,17 @@ def test_archives_are_joined(work):
     assert (count.inputs, count.rejected) == (4, 0)
     assert len(TokenReader(work / "dump/dev/codes", "codes")) == 4
     assert len((work / "dump/dev/codes/codes.scp").read_text().splitlines()) == 4
+
+
+def test_an_archive_of_any_name_is_joined(work, capsys):
+    with FeatureWriter(work / "dump/dev/beats", "beats", 1, FeatureMeta(50, 2, "toy", "abc")) as writer:
+        for reco in ("call1-A", "call1-B", "call2-A"):
+            writer.write(reco, np.zeros((5, 2), np.float32))
+    put(work, "beats", rejected__1__tsv="call2-B\tno sound\n")
+    given = ["merge", "--dir", str(work), "--sets", "dev", "--kind", "beats", "--num_jobs", "1"]
+    assert main([*given, "--max_rejected", "30%"]) == 0
+    assert "dev: 1 of 4 recordings rejected" in capsys.readouterr().out
+    assert (work / "dump/dev/beats/beats.scp").read_text().count("\n") == 3
 
 
 def test_the_command_stops_at_too_many_rejected(work, capsys):

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiolm.data.tokens import Meta, TokenReader, TokenWriter, merge
+from audiolm.data.features import merge
+from audiolm.data.tokens import Meta, TokenReader, TokenWriter
 from audiolm.errors import AudiolmError
 
 META = Meta(12.5, (256, 256), "abc")
@@ -124,7 +125,7 @@ def test_another_source_kind_or_no_archive(tmp_path):
     write(tmp_path, {"a": tokens(5)})
     with pytest.raises(AudiolmError, match="tokens were made by abc, the model in use is xyz; run the stage"):
         TokenReader(tmp_path, "codes", "xyz")
-    with pytest.raises(AudiolmError, match="describes 'codes' tokens, expected 'text'"):
+    with pytest.raises(AudiolmError, match="describes 'codes', expected 'text'"):
         TokenReader(tmp_path, "text")
     with pytest.raises(AudiolmError, match="cannot read .*meta.json: No such file"):
         TokenReader(tmp_path / "nowhere", "codes")
@@ -132,7 +133,7 @@ def test_another_source_kind_or_no_archive(tmp_path):
     with pytest.raises(AudiolmError, match="no codes.<job>.scp in"):
         TokenReader(tmp_path, "codes")
     (tmp_path / "meta.json").write_text("[]")
-    with pytest.raises(AudiolmError, match="is not the description of a token archive"):
+    with pytest.raises(AudiolmError, match="is not the description of an archive"):
         TokenReader(tmp_path, "codes")
 
 
