@@ -36,9 +36,7 @@ class Packing:
     """
 
     def __init__(self, lengths: Sequence[int] | np.ndarray, places: int, name: str = "packing"):
-        lengths = np.asarray(lengths, dtype=np.int64)
-        if (lengths < 1).any():
-            raise ValueError(f"sequence {int((lengths < 1).argmax())} has length {lengths.min()}, expected at least 1")
+        lengths = _checked(lengths)
         self.places, self.name = places, name
         self.too_long = np.flatnonzero(lengths > places).tolist()
         fitting = np.flatnonzero(lengths <= places)
@@ -66,6 +64,52 @@ class Packing:
         members = self.classes[size]
         place = Key(epoch.seed, epoch.index * len(members) + number).item(len(members), f"{self.name} {size}")
         return int(members[place])
+
+
+class Buckets:
+    """Which sequence an example is, for a list of lengths: those of one step have lengths that differ little.
+
+    For what cannot be packed. Sequences lie in order of their classes (:class:`Packing`) and are cut into as many
+    groups as an epoch has steps; in every epoch those of one class change places at random and the groups come in
+    another order. Where the last group would not be full, some sequences, spread over all lengths, are seen twice.
+
+    Args:
+        lengths: of the sequences, in places.
+        most: the longest that is taken; None = any.
+        name: of the draws, where an example draws from several.
+
+    Attributes:
+        too_long: indices of the sequences that are longer than ``most``: the caller names them.
+
+    Raises:
+        ValueError: no sequence is short enough, or one has no length.
+    """
+
+    def __init__(self, lengths: Sequence[int] | np.ndarray, most: int | None = None, name: str = "buckets"):
+        lengths = _checked(lengths)
+        most = int(lengths.max(initial=1)) if most is None else most
+        self.name = name
+        self.too_long = np.flatnonzero(lengths > most).tolist()
+        fitting = np.flatnonzero(lengths <= most)
+        if not len(fitting):
+            raise ValueError(f"none of {len(lengths)} sequences is of {most} places or less")
+        rounded = _round_up(lengths[fitting])
+        order = np.argsort(rounded, kind="stable")
+        self._members, self._sizes = fitting[order], rounded[order]
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def index(self, key: Key) -> int:
+        """Index of the key's sequence; keys of one step give a group."""
+        groups = -(-len(self) // key.batch)
+        group = Key(key.seed, key.step).item(groups, f"{self.name} groups")
+        place = (group * key.batch + key.index % key.batch) * len(self) // (groups * key.batch)
+        size = self._sizes[place]
+        first, stop = np.searchsorted(self._sizes, size, "left"), np.searchsorted(self._sizes, size, "right")
+        epoch, count = key.step // groups, int(stop - first)
+        number = Key(key.seed, epoch * count + int(place - first)).item(count, f"{self.name} {size}")
+        return int(self._members[first + number])
 
 
 def pack(sequences: Sequence[Mapping[str, np.ndarray]], places: int, fill: Mapping[str, int]) -> dict[str, np.ndarray]:
@@ -98,6 +142,13 @@ def pack(sequences: Sequence[Mapping[str, np.ndarray]], places: int, fill: Mappi
     row["segments"] = np.full(places, PADDING, dtype=np.int64)
     row["segments"][: sum(lengths)] = np.repeat(np.arange(len(lengths)), lengths)
     return row
+
+
+def _checked(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
+    lengths = np.asarray(lengths, dtype=np.int64)
+    if (lengths < 1).any():
+        raise ValueError(f"sequence {int((lengths < 1).argmax())} has length {lengths.min()}, expected at least 1")
+    return lengths
 
 
 def _round_up(lengths: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 
 from audiolm.data.tokens import Meta, TokenWriter
 from audiolm.errors import AudiolmError
-from audiolm.models.moshi.batches import AudioAndText, Corpora, TextOnly
+from audiolm.models.moshi.batches import Corpora, TextOnly
 from audiolm.models.moshi.data import DataConfig, MixConfig, TextBatchConfig, shifted
 from audiolm.models.moshi.system import MoshiConfig, MoshiSystem
 from audiolm.streams.grid import ABSENT
@@ -28,28 +28,6 @@ def two_sets(tmp_path) -> list[str]:
 def config(dump, **options) -> MoshiConfig:
     data = {"train": str(dump / "train"), "valid": str(dump / "dev"), "frames": 30, "valid_windows": 2, "mix": MIX}
     return MoshiConfig(MODEL, DataConfig(**data | options))
-
-
-class Named:
-    """Examples that tell their kind and index."""
-
-    def __init__(self, name):
-        self.name = name
-
-    def __call__(self, key):
-        return self.name, key.index
-
-
-@pytest.mark.parametrize("share", [0.5, 0.1, 0.3])
-def test_shares_are_exact_and_epochs_whole(share):
-    examples = AudioAndText(Named("audio"), Named("text"), share)
-    steps = [[examples(key) for key in keys] for keys in key_lists(0, range(20), 4)]
-    assert all(len({kind for kind, _ in step}) == 1 for step in steps)  # a batch is of one kind
-    seen = {kind: [i for step in steps for k, i in step if k == kind] for kind in ("audio", "text")}
-    assert len(seen["text"]) == 4 * round(20 * share)
-    assert all(indices == list(range(len(indices))) for indices in seen.values())
-    halves = [[examples(key) for key in keys] for rank in (0, 1) for keys in key_lists(0, range(20), 4, 1, rank, 2)]
-    assert sorted(e for half in halves for e in half) == sorted(e for step in steps for e in step)
 
 
 def test_sets_have_their_weights(tmp_path):

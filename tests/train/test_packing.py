@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiolm.train.packing import PADDING, Packing, pack
+from audiolm.train.packing import PADDING, Buckets, Packing, pack
 from audiolm.train.randomness import Key
 
 
@@ -33,6 +33,32 @@ def test_rows_are_nearly_full():
     lengths = np.random.default_rng(1).gamma(3, 120, 2000).astype(int).clip(10, 1500)  # seconds of read speech, about
     packing = Packing(lengths, 1500)
     assert lengths.sum() / (packing.rows * 1500) > 0.95
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(1, 120), min_size=1, max_size=60), st.integers(0, 3), st.integers(1, 7))
+def test_an_epoch_of_buckets_has_every_sequence(lengths, epoch, batch):
+    buckets = Buckets(lengths)
+    groups = -(-len(lengths) // batch)
+    keys = [Key(5, index, batch) for index in range(epoch * groups * batch, (epoch + 1) * groups * batch)]
+    seen = [buckets.index(key) for key in keys]
+    assert sorted(set(seen)) == list(range(len(lengths))) and len(seen) < len(lengths) + batch
+    assert [Buckets(lengths).index(key) for key in keys[::-1]] == seen[::-1]
+
+
+def test_a_bucket_holds_like_lengths_and_changes():
+    lengths = np.random.default_rng(1).gamma(3, 120, 2000).astype(int).clip(10, 1500)
+    buckets = Buckets(lengths, 1000)
+    steps = [
+        [buckets.index(Key(0, step * 16 + row, 16)) for row in range(16)] for step in range(2 * len(buckets) // 16)
+    ]
+    padded = sum(16 * lengths[rows].max() for rows in steps)
+    assert sum(lengths[rows].sum() for rows in steps) / padded > 0.95
+    assert buckets.too_long == np.flatnonzero(lengths > 1000).tolist()
+    half = len(steps) // 2
+    assert len({frozenset(rows) for rows in steps[:half]} & {frozenset(rows) for rows in steps[half:]}) < half / 10
+    with pytest.raises(ValueError, match="none of 1 sequences is of 3 places or less"):
+        Buckets([4], 3)
 
 
 def test_what_is_too_long_is_named():

@@ -1,9 +1,7 @@
 """What a step's batch is made of: windows of one or several sets of recordings, or text alone."""
 
 from collections.abc import Sequence
-from math import floor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,11 +11,12 @@ from audiolm.lm.dialogues import Dialogues
 from audiolm.lm.documents import ARCHIVES, Documents
 from audiolm.models.moshi.data import DataConfig, Recordings, TextBatchConfig, Windows
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
+from audiolm.train.mixing import Mixed, Shares
 from audiolm.train.randomness import Key
 from audiolm.train.system import Examples
 
 
-class Corpora(Examples):
+class Corpora(Mixed):
     """Windows of several sets, each drawn by its weight.
 
     Raises:
@@ -28,14 +27,7 @@ class Corpora(Examples):
         self.sets = [Windows(directory, config, model) for directory in config.sets]
         for other in self.sets[1:]:
             check_same_source(self.sets[0].recordings, other.recordings)
-        weights = config.weights or [len(windows.windows) for windows in self.sets]
-        self.shares = np.cumsum(weights) / np.sum(weights)
-
-    def __call__(self, key: Key) -> dict[str, np.ndarray]:
-        """An example of :class:`Windows`."""
-        if len(self.sets) == 1:
-            return self.sets[0](key)
-        return self.sets[int(np.searchsorted(self.shares, key.rng("set").random(), side="right"))](key)
+        super().__init__(self.sets, config.weights or [len(windows.windows) for windows in self.sets])
 
 
 def check_same_source(first: Recordings, other: Recordings) -> None:
@@ -65,7 +57,7 @@ class TextOnly(Examples):
         self.tokenizers = [read_meta(Path(directory) / kind, kind).source for directory in directories]
         sequences = {"dialogues": Dialogues, "documents": Documents}[config.corpus]
         self.sets = [sequences(directory, text_vocab, config.tokens) for directory in directories]
-        self.shares = np.cumsum([len(texts) for texts in self.sets]) / sum(len(texts) for texts in self.sets)
+        self.shares = Shares([len(texts) for texts in self.sets])
 
     def claim(self, model: MoshiModel) -> None:
         """Check that the model's tokenizer wrote the text of every set."""
@@ -74,23 +66,4 @@ class TextOnly(Examples):
 
     def __call__(self, key: Key) -> dict[str, np.ndarray]:
         """``text`` int64 [1 + tokens]: what is before the first token, then text, then absent."""
-        number = int(np.searchsorted(self.shares, key.rng("text set").random(), side="right"))
-        return {"text": self.sets[number](key)["tokens"]}
-
-
-class AudioAndText(Examples):
-    """Batches of audio, and of text alone for a share of the steps.
-
-    Which a step takes depends on its number alone, so that every rank and every part of a batch agrees, and the shares
-    are exact: step s is of text where ⌊(s + 1) · share⌋ > ⌊s · share⌋. Each kind counts its own steps, so that an epoch
-    of either has every item once.
-    """
-
-    def __init__(self, audio: Examples, text: Examples, share: float):
-        self.audio, self.text, self.share = audio, text, share
-
-    def __call__(self, key: Key) -> dict[str, Any]:
-        before = floor(key.step * self.share)  # steps of text so far
-        if floor((key.step + 1) * self.share) > before:
-            return self.text(key.at(before))
-        return self.audio(key.at(key.step - before))
+        return {"text": self.sets[self.shares.draw(key, "text set")](key)["tokens"]}

@@ -15,7 +15,7 @@ from audiolm.lm.documents import found_specials
 from audiolm.lm.lora import LoraConfig, add_lora, lora_state, merged_state
 from audiolm.lm.loss import head_losses
 from audiolm.lm.start import load_backbone
-from audiolm.models.moshi.batches import AudioAndText, Corpora, TextOnly
+from audiolm.models.moshi.batches import Corpora, TextOnly
 from audiolm.models.moshi.codec_init import embed_like_codec
 from audiolm.models.moshi.data import DataConfig, Recordings, as_list, holds_turns, stack, validation_examples
 from audiolm.models.moshi.loss import LossConfig, codes_loss, level_weights, text_loss
@@ -25,6 +25,7 @@ from audiolm.streams.grid import ABSENT
 from audiolm.train.checkpoint import checksum
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.memory import layers_bytes
+from audiolm.train.mixing import StepTurns
 from audiolm.train.ranks import mean_ranks
 from audiolm.train.system import Examples, System, check_same_tensors, decay_matrices
 
@@ -158,7 +159,7 @@ class MoshiSystem(System):
         directories = data.sets if data.text.train is None else as_list(data.text.train)
         text = TextOnly(directories, data.text, model.text_vocab)
         text.claim(self.model)
-        return AudioAndText(corpora, text, data.text.share)
+        return StepTurns([corpora, text], [1 - data.text.share, data.text.share])
 
     def losses(self, batch: dict[str, Tensor], step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """CE(text) + Σₖ αₖ CE(codesₖ) / Σₖ αₖ.
