@@ -42,9 +42,10 @@ class Mode:
         run: function (session, options) -> items; ``session`` is what the spec's ``session`` has made.
         options: the dataclass of its options. Modes of a family may share options; these have one default then.
         help: what it does, in a line.
-        shown_as: how the page shows its items: ``conversations``, ``speech``, ``transcripts``, ``texts``, or a function
+        shown_as: how the page shows its items: ``conversations``, ``speech``, ``transcripts``, or "module:function",
             (folder) -> HTML.
         title, lead: heading and first sentence on the page.
+        special: the page does not miss it where it was not run.
     """
 
     run: str
@@ -53,6 +54,7 @@ class Mode:
     shown_as: str
     title: str
     lead: str
+    special: bool = False
 
 
 @dataclass(frozen=True)

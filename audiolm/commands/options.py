@@ -29,6 +29,10 @@ def add_options(parser: argparse.ArgumentParser, classes: Iterable[type]) -> Non
             if types[leaf.name][0] is bool:
                 parser.add_argument(flag, action="store_const", const=True, help=told)
                 continue
+            if leaf.type.startswith("list of "):
+                told += f" (default: {' '.join(map(str, leaf.default))})"
+                parser.add_argument(flag, nargs="*", metavar=_metavar(leaf.type.removeprefix("list of ")), help=told)
+                continue
             if leaf.default is not None and leaf.default is not NOTHING:
                 told += f" (default: {leaf.default})"
             parser.add_argument(flag, metavar=_metavar(leaf.type), help=told)

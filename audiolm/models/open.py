@@ -49,6 +49,18 @@ def load(name: str | Path, device: torch.device | str = "cpu") -> Any:
     return family_of(name).get("load")(name, device)
 
 
+def load_as(name: str | Path, family: str, device: torch.device | str = "cpu") -> Any:
+    """The same, of one family.
+
+    Raises:
+        AudiolmError: it is of another.
+    """
+    spec = family_of(name)
+    if spec.name != family:
+        raise AudiolmError(f"{name} is {spec.title} (system: {spec.name}), expected {find_spec(family).title}")
+    return spec.get("load")(name, device)
+
+
 def open_model(
     model: str | Path | None = None, device: torch.device | str = "cpu", precision: str = "fp32", **parts: str | None
 ) -> tuple[ModelSpec, Any]:

@@ -5,14 +5,15 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from audiolm.config.yaml_files import read_mapping
 from audiolm.data.datadir import DataDir
 from audiolm.errors import AudiolmError
 from audiolm.jobs.progress import duration
-from audiolm.report import card, codebooks, curves, listen, opening, speakers, tables, text_lm, timeline
+from audiolm.report import card, codebooks, curves, listen, opening, speakers, tables, timeline
 from audiolm.report.environment import environment, trainings
 from audiolm.score.results import collect
+from audiolm.spec import find_spec, resolve
 from audiolm.text.tokenizer import Tokenizer
+from audiolm.train.config import system_of
 from audiolm.train.logs import read_metrics
 from audiolm.train.reference import NAME, read_reference
 
@@ -32,11 +33,9 @@ class Report:
     def __init__(self, work: Path, name: str, codec: Path, tokenizer: Path, budget: str = ""):
         self.work, self.name, self.codec, self.tokenizer, self.budget = work, name, codec, tokenizer, budget
         self.missing: list[str] = []
-        systems = {read_mapping(path).get("system") for path in (work / "exp").glob("*/config.yaml")}
-        text = (work / "dump" / name / "text").is_dir()
-        # A recipe that makes a codec, and perhaps the recogniser that teaches it: no language model is missing there.
-        self.codec_only = "codec" in systems and systems <= {"codec", "recognizer"} and not text
-        self.text_only = systems == {"textlm"}  # a recipe that makes a text LM: there is no sound
+        experiments = sorted((work / "exp").glob("*/config.yaml"))
+        self.families = list(map(find_spec, dict.fromkeys(system_of(path.parent) for path in experiments)))
+        self.generates = any(spec.modes for spec in self.families)
 
     def page(self, title: str) -> str:
         """The whole page. Sections whose stages have not run are left out, and the page says which.
@@ -47,7 +46,10 @@ class Report:
         head, trained = self.results_and_headlines(), trainings(self.work)
         sections = [
             ("results", "Results", "Open a row for how its value was computed.", head[1]),
-            *(self.of_text() if self.text_only else self.of_sound()),
+            *self.dialogues(),
+            *self.of_codec(),
+            *self.generated(),
+            *self.of_families(),
             (
                 "curves",
                 "Learning curves",
@@ -58,7 +60,7 @@ class Report:
             ("setting", "Settings", "What was run, and on what.", self.settings()),
         ]
         shown = [(key, name, lead, body) for key, name, lead, body in sections if body]
-        if not shown:
+        if all(key == "setting" for key, *_ in shown):
             raise AudiolmError(f"nothing to report in {self.work}: run some stages of the recipe first")
         nav = "".join(f'<a href="#{key}">{escape(name)}</a>' for key, name, _, _ in shown)
         body = "".join(
@@ -76,28 +78,20 @@ class Report:
             script=(HERE / "page.js").read_text(encoding="utf-8"),
         )
 
-    def of_sound(self) -> list[tuple[str, str, str, str]]:
-        """Sections of recipes that make a codec."""
+    def of_codec(self) -> list[tuple[str, str, str, str]]:
+        """Sections of recipes with sound."""
+        if not (self.generates or (self.work / "dump" / self.name / "audio").is_dir() or self.codec.is_dir()):
+            return []
         return [
-            *self.dialogues(),
             ("card", "The codec", card.LEAD, self.card()),
             ("codec", "Through the codec", self.codec_lead(), self.try_to(self.resynthesis, "dump/<set>/codes")),
-            *([] if self.codec_only else self.generated()),
             ("codebooks", "Codebooks", self.codebooks_lead(), self.try_to(self.codebooks, "dump/<set>/codes")),
         ]
 
-    def of_text(self) -> list[tuple[str, str, str, str]]:
-        """Sections of recipes that make a text LM alone."""
-        sections = []
-        for path in sorted((self.work / "exp").glob("*/config.yaml")):
-            name, dump = path.parent.name, self.work / "dump"
-            sections.append((f"card-{name}", "The text LM", text_lm.LEAD, text_lm.card(path.parent, dump)))
-            samples = path.parent / "generate/text/samples.jsonl"
-            if samples.is_file():
-                sections.append((f"text-{name}", "Continuations", *text_lm.samples(samples)))
-            else:
-                self.missing.append(str(samples.relative_to(self.work)))
-        return sections
+    def of_families(self) -> list[tuple[str, str, str, str]]:
+        """The sections that the families of the trained models add."""
+        sections = [section for spec in self.families for section in spec.sections]
+        return [(each.name, each.title, each.lead, resolve(each.make)(self.work, self.name)) for each in sections]
 
     def codec_lead(self) -> str:
         """Whose sounds the codec is heard with."""
@@ -129,14 +123,11 @@ class Report:
             self.missing.append("exp/**/scores")
             return "", ""
         rows = collect(self.work)
-        which = tables.CODEC_HEADLINES if self.codec_only else tables.HEADLINES
-        if self.text_only:
-            which = tables.TEXT_HEADLINES
-        return tables.headlines(rows, which), tables.table(rows)
+        return tables.headlines(rows), tables.table(rows)
 
     def dialogues(self) -> list[tuple[str, str, str, str]]:
         """The section of one dialogue, of recipes that have text streams."""
-        if self.codec_only:
+        if not self.generates and not (self.work / "dump" / self.name / "text").is_dir():
             return []
         self.shown_channels = 0
         picture = self.try_to(self.dialogue, "dump/<set>/text")
@@ -155,7 +146,7 @@ class Report:
 
     def resynthesis(self) -> str:
         """Originals beside what the codec makes of them."""
-        return listen.resynthesis(self.work, self.name, self.codec, by_level=self.codec_only)
+        return listen.resynthesis(self.work, self.name, self.codec, by_level=not self.generates)
 
     def card(self) -> str:
         """What the codec is, where it is there."""
@@ -172,38 +163,26 @@ class Report:
 
     def generated(self) -> list[tuple[str, str, str, str]]:
         """A section for each mode of ``audiolm generate`` and each model that ran it."""
-        references = listen.references_of(DataDir.read(self.work / "dump" / self.name / "audio"))
-        kinds = {
-            "continue": (
-                "Continuations",
-                "Conversations that the model goes on with, both speakers; what it was given is shaded.",
-                listen.conversations,
-            ),
-            "unconditional": ("Conversations from nothing", "No prompt at all.", listen.conversations),
-            "tts": ("Speech from text", "The model given words speaks them, in a voice of its own.", listen.speech),
-            "turns": (
-                "Two speakers' turns",
-                "The model given both speakers' words speaks them, each in a voice and on a channel of its own.",
-                listen.conversations,
-            ),
-            "asr": (
-                "Speech to text",
-                "What the model wrote while it listened. <del>Struck</del>: said but not heard so; "
-                "<ins>underlined</ins>: heard instead.",
-                lambda folder: listen.transcripts(folder, references),
-            ),
-        }
         sections = []
-        for mode, (name, lead, make) in kinds.items():
+        for mode, told in {name: mode for spec in self.families for name, mode in spec.modes.items()}.items():
             found = (self.work / "exp").glob(f"*/generate/{mode}/meta.jsonl")
             folders = sorted(path.parent for path in found if path.stat().st_size)  # one may have had nothing to do
             for folder in folders:
                 model = folder.parents[1].name
-                named = f"{name} ({model})" if len(folders) > 1 else name
-                sections.append((f"{mode}-{model}", named, lead, make(folder)))
-            if not folders and mode != "turns":  # which takes text streams of both speakers
+                named = f"{told.title} ({model})" if len(folders) > 1 else told.title
+                sections.append((f"{mode}-{model}", named, told.lead, self.shown(folder, told.shown_as)))
+            if not folders and not told.special:
                 self.missing.append(f"exp/*/generate/{mode}")
         return sections
+
+    def shown(self, folder: Path, form: str) -> str:
+        """What a mode has generated, in one of the page's forms, or as a function of its family shows it."""
+        if form == "transcripts":
+            return listen.transcripts(
+                folder, listen.references_of(DataDir.read(self.work / "dump" / self.name / "audio"))
+            )
+        forms = {"conversations": listen.conversations, "speech": listen.speech}
+        return (forms[form] if form in forms else resolve(form))(folder)
 
     def learning_curves(self) -> str:
         """The charts of every experiment."""

@@ -1,36 +1,15 @@
 """The results as an HTML table and as a few large figures."""
 
-from collections.abc import Sequence
 from html import escape
 
+from audiolm.score.metric import LM, all_metrics
 from audiolm.score.record import Score
-from audiolm.score.results import LM_SECTION, Row, describe, is_better, measured_by, number, published_beside
+from audiolm.score.results import Row, describe, is_better, measured_by, number, published_beside
 from audiolm.score.vocabulary import remark
 
 # Independent judges of words, of which the figures show the first that has scored.
 JUDGES = ("faster_whisper", "whisper_timestamped", "whisper", "pocketsphinx")
-# The figures that a reader looks for first; words are judged by a recogniser that taught no other part.
-HEADLINES = (
-    ("wer_asr", "streaming ASR, word errors"),
-    ("wer_tts_{judge}", "streaming TTS, word errors"),
-    ("wer_resynthesis_{judge}", "codec, word errors"),
-    ("der", "diarization errors"),
-    ("word_start", "word starts"),
-    ("lm_loss_text", "text loss"),
-)
-CODEC_HEADLINES = (  # of a recipe that makes a codec alone
-    ("bitrate", "bitrate"),
-    ("abx_within", "phone ABX, level 1"),
-    ("wer_resynthesis_{judge}", "word errors"),
-    ("codec_visqol_speech", "ViSQOL, speech"),
-    ("codec_mel_distance", "mel distance"),
-    ("codec_speaker_similarity", "speaker similarity"),
-)
-TEXT_HEADLINES = (  # of a recipe that makes a text LM alone
-    ("textlm_perplexity_word", "perplexity by word"),
-    ("textlm_perplexity_token", "perplexity by token"),
-    ("textlm_bits_per_byte", "bits a byte"),
-)
+MOST = 6  # headlines of a page
 
 
 WHO = (
@@ -39,19 +18,22 @@ WHO = (
 )
 
 
-def headlines(rows: list[Row], which: Sequence[tuple[str, str]] = HEADLINES) -> str:
-    """Tiles: value, what it is, and what it is to be read against; ``which`` are beginnings of metrics and names."""
-    tiles = []
-    for prefix, name in which:
-        wanted = [prefix.format(judge=judge) for judge in JUDGES]
-        row = next((row for start in wanted for row in rows if row.score.metric.startswith(start)), None)
-        if row is None:
+def headlines(rows: list[Row]) -> str:
+    """Tiles of the figures that a reader looks for first: value, what it is, and what it is to be read against."""
+    tiles: list[str] = []
+    wanted = sorted(
+        (line for metric in all_metrics().values() for line in metric.headlines), key=lambda line: line.place
+    )
+    for line in wanted:
+        starts = dict.fromkeys(line.score.format(judge=judge) for judge in JUDGES)
+        row = next((row for start in starts for row in rows if row.score.metric.startswith(start)), None)
+        if row is None or len(tiles) == MOST:
             continue
         score = row.score
         value, _, unit = number(score.value, score.unit).partition(" ")
         against = "" if score.baseline is None else f"{number(score.baseline, score.unit)}: {score.baseline_name}"
         tiles.append(
-            f'<div class="tile"><div class="name">{escape(name)}</div>'
+            f'<div class="tile"><div class="name">{escape(line.name)}</div>'
             f'<div class="value">{value}<small>{escape(unit)}</small></div>'
             f'<div class="against">{escape("; ".join(filter(None, (against, remark(score)))))}</div></div>'
         )
@@ -64,7 +46,7 @@ def table(rows: list[Row]) -> str:
     for row in rows:
         if row.section != section:
             section = row.section
-            told = WHO if section == LM_SECTION and any("main" in row.score.metric for row in rows) else ""
+            told = WHO if section == LM and any("main" in row.score.metric for row in rows) else ""
             told = f"<small>{escape(told)}</small>" if told else ""
             body.append(f'<tr class="section"><th colspan="5">{escape(section)}{told}</th></tr>')
         body.append(_row(row))

@@ -35,6 +35,8 @@ class Score:
         better: "lower" or "higher"; None for a value that is only reported, such as a bitrate.
         details: further numbers of the same measurement, such as counts of substitutions.
         normaliser: of word errors, what references and hypotheses went through before they were compared.
+        section, label: place in the results table of a metric that audiolm itself does not know; empty: as the metric
+            declares.
     """
 
     metric: str
@@ -51,6 +53,8 @@ class Score:
     better: str | None = "lower"
     details: dict[str, float] = field(default_factory=dict)
     normaliser: str = ""
+    section: str = ""
+    label: str = ""
 
     def __post_init__(self):
         numbers = {"value": self.value, "baseline": self.baseline, **self.details}
@@ -67,8 +71,11 @@ class Score:
     def write(self, directory: str | Path) -> Path:
         """Write ``<directory>/<metric>.json`` atomically and return its path."""
         path = Path(directory) / f"{self.metric}.json"
-        write_lines(path, [json.dumps(asdict(self), indent=2, ensure_ascii=False)])
+        write_lines(path, [json.dumps(self._record(), indent=2, ensure_ascii=False)])
         return path
+
+    def _record(self) -> dict:
+        return {name: value for name, value in asdict(self).items() if value or name not in ("section", "label")}
 
     @classmethod
     def read(cls, path: str | Path) -> "Score":

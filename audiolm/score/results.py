@@ -1,7 +1,5 @@
 """All scores of a recipe as one table: in order, with baselines, as text, Markdown or rows for the report."""
 
-import fnmatch
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,73 +7,11 @@ from statistics import fmean
 
 from audiolm.data.files import atomic
 from audiolm.errors import AudiolmError
+from audiolm.score.metric import place, section_place
 from audiolm.score.normalisers import PLAIN
 from audiolm.score.published import PublishedValue, beside
 from audiolm.score.record import Score, read_all
 from audiolm.score.vocabulary import remark
-
-LM_SECTION = "Language model"
-# Section -> (metric or pattern, label) in the order of the table; "{}" stands for what a pattern's * matched.
-LAYOUT: dict[str, tuple[tuple[str, str], ...]] = {
-    "Who speaks, what and when": (
-        ("der", "diarization error rate"),
-        ("der_collar", "diarization error rate, collar 0.25 s"),
-        ("der_*", "diarization error rate, {}"),
-        ("word_start_error", "word starts, mean error"),
-        ("word_start_p95", "word starts, 95th percentile of the error"),
-        ("made_up_words", "words made up in silence"),
-        ("pad_share*", "padding in the text stream{}"),
-        ("wer_recognizer*", "recogniser, word error rate{}"),
-    ),
-    "Codec": (
-        ("bitrate", "bitrate"),
-        ("token_rate", "tokens a second"),
-        ("abx_within", "ABX error, level 1, within speaker"),
-        ("abx_across", "ABX error, level 1, across speakers"),
-        ("abx_all_levels", "ABX error, all levels, within speaker"),
-        ("abx_teacher", "ABX error of the teacher's states, within speaker"),
-        ("abx_logmel_pooled", "ABX error of log-mel at the codec's rate, within speaker"),
-        ("abx_logmel", "ABX error of log-mel, within speaker"),
-        ("abx_*", "ABX error, {}"),
-        ("codec_mel_distance", "mel distance"),
-        ("codec_si_sdr", "SI-SDR"),
-        ("codec_pesq", "PESQ"),
-        ("codec_stoi", "STOI"),
-        ("codec_visqol", "ViSQOL, audio mode"),
-        ("codec_visqol_speech", "ViSQOL, speech mode"),
-        ("codec_dnsmos", "DNSMOS"),
-        ("codec_speaker_similarity", "speaker similarity"),
-        ("codec_idempotence_1", "codes kept when encoded again, level 1"),
-        ("codec_idempotence", "codes kept when encoded again, all levels"),
-        ("codec_*", "{}"),
-        ("codebook_perplexity_*", "codebook perplexity, level {}"),
-        ("codebook_use", "entries in use"),
-        ("wer_original*", "originals, word error rate{}"),
-        ("wer_resynthesis*", "resynthesis, word error rate{}"),
-    ),
-    LM_SECTION: (
-        ("lm_loss_text", "loss, text"),
-        ("lm_loss_*", "loss, {}"),
-        ("perplexity_codes", "perplexity of codes"),
-        ("textlm_perplexity_token", "text LM, perplexity by token"),
-        ("textlm_perplexity_word", "text LM, perplexity by word"),
-        ("textlm_bits_per_byte", "text LM, bits a byte"),
-        ("textlm_*", "text LM, {}"),
-    ),
-    "Through the model": (
-        ("wer_asr*", "streaming ASR, word error rate{}"),
-        ("asr_word_start_error", "streaming ASR, word starts, mean error"),
-        ("asr_word_start_p95", "streaming ASR, word starts, 95th percentile of the error"),
-        ("asr_*", "streaming ASR, {}"),
-        ("wer_tts*", "streaming TTS, word error rate{}"),
-        ("wer_turns*", "streaming TTS of two speakers, word error rate by channel{}"),
-        ("tts_*", "streaming TTS, {}"),
-        ("transcript_nll*", "continuations, negative log likelihood of what is heard{}"),
-        ("transcript_length*", "continuations, length of what is heard{}"),
-        ("dialogue*", "dialogue{}"),
-    ),
-}
-OTHER = "Other"
 
 
 @dataclass(frozen=True)
@@ -101,10 +37,10 @@ def collect(work: Path) -> list[Row]:
     rows = []
     for folder in sorted({path.parent for path in (work / "exp").glob("**/scores/*.json")}):
         experiment = str(folder.parent.relative_to(work / "exp"))
-        rows += [Row(*place(score.metric)[1:], experiment, score) for score in read_all(folder)]
+        rows += [Row(*placed(score)[1:], experiment, score) for score in read_all(folder)]
     if not rows:
         raise AudiolmError(f"no scores in {work}/exp/**/scores; run the recipe's stage 'score' first")
-    rows.sort(key=lambda row: (*place(row.score.metric)[0], row.experiment, row.score.data))
+    rows.sort(key=lambda row: (*placed(row.score)[0], row.experiment, row.score.data))
     shared = {row.label for row in rows if len({other.experiment for other in rows if other.label == row.label}) > 1}
     return [
         Row(row.section, f"{row.label} ({row.experiment})", row.experiment, row.score) if row.label in shared else row
@@ -141,31 +77,11 @@ def _mean(rows: list[Row]) -> Row:
     return replace(rows[0], score=score, runs=len(rows))
 
 
-def spelt(metric: str) -> str:
-    """A metric without abbreviations of streams.
-
-    >>> spelt("lm_loss_main2"), spelt("lm_loss_text")
-    ('lm_loss_main_level_2', 'lm_loss_text')
-    """
-    return re.sub(r"^(lm_loss_(?:main|user))(\d+)$", r"\1_level_\2", metric)
-
-
-def place(metric: str) -> tuple[tuple[int, int, str], str, str]:
-    """(sort key, section, label) of a metric."""
-    for section_number, (section, entries) in enumerate(LAYOUT.items()):
-        for number, (pattern, label) in enumerate(entries):
-            if fnmatch.fnmatchcase(metric, pattern):
-                return (
-                    (section_number, number, metric),
-                    section,
-                    label.replace("{}", _rest(spelt(metric), pattern, label)),
-                )
-    return (len(LAYOUT), 0, metric), OTHER, metric.replace("_", " ")
-
-
-def _rest(metric: str, pattern: str, label: str) -> str:
-    rest = metric[len(pattern.rstrip("*")) :].strip("_").replace("_", " ")
-    return f", {rest}" if rest and not label.endswith(" {}") else rest
+def placed(score: Score) -> tuple[tuple[int, int, int, str], str, str]:
+    """(sort key, section, label) of a score."""
+    if score.label:
+        return (section_place(score.section), 0, 0, score.metric), score.section, score.label
+    return place(score.metric)
 
 
 def number(value: float, unit: str) -> str:

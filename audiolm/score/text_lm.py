@@ -17,7 +17,7 @@ from audiolm.lm.continuation import continue_texts
 from audiolm.lm.documents import Packed
 from audiolm.lm.sampling import Sampling
 from audiolm.lm.text_lm import TextLM
-from audiolm.models.textlm.load import load_text_lm
+from audiolm.models.open import load_as
 from audiolm.score.record import Score, bootstrap_ci
 from audiolm.streams.grid import ABSENT
 
@@ -36,7 +36,7 @@ def score(name: str | Path, train: str | Path, test: str | Path, data: str) -> l
     """Three scores: ``textlm_perplexity_token``, ``textlm_perplexity_word``, ``textlm_bits_per_byte``.
 
     Args:
-        name: of the text LM (:func:`audiolm.models.textlm.load.load_text_lm`).
+        name: of the text LM (:func:`audiolm.models.open.load_as`).
         train, test: ``dump/<set>`` directories with packed documents that the unigram is counted on and both are scored
             on.
         data: name of the test set.
@@ -44,7 +44,7 @@ def score(name: str | Path, train: str | Path, test: str | Path, data: str) -> l
     Raises:
         AudiolmError: the documents are of another tokenizer, or there are none.
     """
-    lm = load_text_lm(name, _device())
+    lm = load_as(name, "textlm", _device())
     documents = list(read_packed(test, lm).documents())
     unigram = count_unigram(train, lm)
     nats = np.array(document_losses(lm, documents))
@@ -138,7 +138,7 @@ def write_samples(name: str | Path, test: str | Path, seed: int = 0) -> Path:
         test: ``dump/<set>`` directory with packed documents; the first long ones are taken.
         seed: of the draws.
     """
-    lm = load_text_lm(name, _device())
+    lm = load_as(name, "textlm", _device())
     first = islice(read_packed(test, lm).documents(), LOOKED_AT)
     parts = [_divide(document, _starts(lm)) for document in first]
     parts.sort(key=lambda part: part[0] < PROMPT_WORDS)  # long ones, in their order, before short ones

@@ -231,7 +231,7 @@ def test_marks_and_rules_of_scoring_reach_their_verbs(tmp_path, monkeypatch, cap
         assert main(command) == 1
         assert f"--marks {tmp_path}/gone: No such file" in capsys.readouterr().err
     seen = []
-    monkeypatch.setattr("audiolm.score.recipe.Recipe.annotation", lambda self, *_: seen.append(self.rules) or 0)
+    monkeypatch.setattr("audiolm.score.metrics.annotation.measure", lambda recipe, _: seen.append(recipe.rules) or {})
     usual = ["score", "--dir", str(tmp_path), "--set", "x", "--metrics", "annotation", "--asr", "pocketsphinx"]
     assert main(usual) == main([*usual, "--marks", "keep", "--optional_words", "--fragments"]) == 0
     assert seen == [PLAIN, WordRules(KEEP, optional=True, fragments=True)]

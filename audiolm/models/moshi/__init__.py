@@ -59,6 +59,7 @@ SPEC = ModelSpec(
             shown_as="conversations",
             title="Two speakers' turns",
             lead="The model given both speakers' words speaks them, each in a voice and on a channel of its own.",
+            special=True,  # it takes text streams of both speakers
         ),
     },
     actions={

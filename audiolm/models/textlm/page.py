@@ -7,15 +7,32 @@ from audiolm.data.documents import Counts
 from audiolm.data.json_lines import read_json_lines
 from audiolm.train import config
 
-LEAD = "What it is made of, and how much text each set has."
 SAMPLES_LEAD = (
     "The model goes on with the first words of documents of the test set, and twice from nothing. Each token is drawn "
     "from the {top_k} likeliest at temperature {temperature:g}."
 )
 
 
-def card(exp: Path, dump: Path) -> str:
-    """Shape of the model, and a row of numbers for each set that was packed."""
+def cards(work: Path, name: str) -> str:
+    """Shape of every text LM on documents, and a row of numbers for each set that was packed; empty where none is."""
+    dump = work / "dump"
+    if not any(dump.glob("*/tokens/documents.json")):
+        return ""
+    return "".join(map(_card, _experiments(work))) + _sets(dump)
+
+
+def continuations(work: Path, name: str) -> str:
+    """What every text LM has gone on with; empty where none has."""
+    files = [exp / "generate/text/samples.jsonl" for exp in _experiments(work)]
+    return "".join(samples(path) for path in files if path.is_file())
+
+
+def _experiments(work: Path) -> list[Path]:
+    found = sorted(path.parent for path in (work / "exp").glob("*/config.yaml"))
+    return [exp for exp in found if config.system_of(exp) == "textlm"]
+
+
+def _card(exp: Path) -> str:
     settings = config.load(exp)[1]
     shape = settings.temporal
     rows = {
@@ -27,7 +44,7 @@ def card(exp: Path, dump: Path) -> str:
         "training sequence": f"{settings.tokens} tokens",
     }
     lines = "".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in rows.items() if v)
-    return f'<div class="wide"><table class="card">{lines}</table></div>{_sets(dump)}'
+    return f'<div class="wide"><table class="card">{lines}</table></div>'
 
 
 def _parameters(exp: Path) -> int:
@@ -58,8 +75,8 @@ def _sets(dump: Path) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def samples(path: Path) -> tuple[str, str]:
-    """(Lead, a table of prompts, what the model made of them, and how the documents go on) of ``samples.jsonl``."""
+def samples(path: Path) -> str:
+    """How tokens were drawn, and a table of prompts, what the model made of them, and how the documents go on."""
     items = [item for _, item in read_json_lines(path)]
     rows = "".join(
         f"<tr><td>{escape(item['prompt']) or '<i>nothing</i>'}</td><td><ins>{escape(item['continuation'])}</ins></td>"
@@ -68,4 +85,4 @@ def samples(path: Path) -> tuple[str, str]:
     )
     head = "<tr><th>given</th><th>continuation</th><th>as the document goes on</th></tr>"
     table = f'<div class="wide"><table class="transcripts"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
-    return SAMPLES_LEAD.format(**items[0]), table
+    return f"<p>{SAMPLES_LEAD.format(**items[0])}</p>{table}"
