@@ -32,8 +32,9 @@ from audiolm.score.hallucination import made_up, silences
 from audiolm.score.normalisers import make_normaliser
 from audiolm.score.wer import word_error_rate
 from audiolm.score.word_times import start_errors
+from audiolm.score.words import WordRules
 
-ENGLISH = make_normaliser("english")
+ENGLISH = WordRules(normaliser=make_normaliser("english").apply)
 
 
 def everything(wav: np.ndarray, fs: int) -> list[tuple[float, float]]:
@@ -66,7 +67,7 @@ def errors_and_speed(folder: Path, transcriber, every: int) -> dict:
     seconds = time.process_time() - begin
     heard = texts_of(data, found)
     rate = word_error_rate(
-        {reco: data.text[reco] for reco in recos}, {reco: heard[reco] for reco in recos}, ENGLISH.apply
+        {reco: data.text[reco] for reco in recos}, {reco: heard[reco] for reco in recos}, ENGLISH
     )
     speed = sum(data.duration(reco) for reco in recos) / seconds
     return {"wer": rate.percent, "wer_ci": rate.ci, "utterances": rate.utterances, "speed": speed}
@@ -120,7 +121,7 @@ def table(options: argparse.Namespace) -> None:
     print("|---|" + "--:|" * len(lines))
     for one in lines:
         cells = [
-            f"{word_error_rate(other['telephone'], one['telephone'], ENGLISH.apply).percent:.0f}" for other in lines
+            f"{word_error_rate(other['telephone'], one['telephone'], ENGLISH).percent:.0f}" for other in lines
         ]
         print(f"| {name(one)} | " + " | ".join(cells) + " |")
 
