@@ -66,9 +66,7 @@ def errors_and_speed(folder: Path, transcriber, every: int) -> dict:
     found, _ = transcribe_recordings(data, recos, transcriber, everything)
     seconds = time.process_time() - begin
     heard = texts_of(data, found)
-    rate = word_error_rate(
-        {reco: data.text[reco] for reco in recos}, {reco: heard[reco] for reco in recos}, ENGLISH
-    )
+    rate = word_error_rate({reco: data.text[reco] for reco in recos}, {reco: heard[reco] for reco in recos}, ENGLISH)
     speed = sum(data.duration(reco) for reco in recos) / seconds
     return {"wer": rate.percent, "wer_ci": rate.ci, "utterances": rate.utterances, "speed": speed}
 
@@ -120,9 +118,7 @@ def table(options: argparse.Namespace) -> None:
     print("\n| words that differ on telephone_2ch, % | " + " | ".join(map(name, lines)) + " |")
     print("|---|" + "--:|" * len(lines))
     for one in lines:
-        cells = [
-            f"{word_error_rate(other['telephone'], one['telephone'], ENGLISH).percent:.0f}" for other in lines
-        ]
+        cells = [f"{word_error_rate(other['telephone'], one['telephone'], ENGLISH).percent:.0f}" for other in lines]
         print(f"| {name(one)} | " + " | ".join(cells) + " |")
 
 

@@ -10,13 +10,15 @@
 # "--quantizer.n_q 16" to codec_args, and --audio.downmix "--downmix" to audio_args; an option whose default is false needs
 # no value. --help prints the block.
 # Where a block has a budget, conf/budgets/$budget.sh is sourced before the other options count, then any --config FILE.
-# Where scripts source each other each may have a block: the default of the outermost one counts. What does not begin
+# Where scripts source each other each may have a block: the default of the outermost one counts. Files that the array
+# option_files names have blocks too, under the others'; --help shows their options under their second line, a title. What does not begin
 # with -- stays in "$@" for the caller; so does everything from the first such word on.
 
 _po_die() { echo "${0##*/}: error: $*" >&2; exit 1; }
 
 # Scripts whose blocks count, the innermost first. A script may have changed directory since it was found.
-_po_scripts=()
+_po_scripts=(${option_files[@]+"${option_files[@]}"})
+_po_count=${#_po_scripts[@]} # of them, those of option_files
 for _po_script in "${BASH_SOURCE[@]:1}"; do
   [[ -f $_po_script ]] || _po_script=$OLDPWD/$_po_script
   _po_scripts+=("$_po_script")
@@ -24,15 +26,17 @@ done
 
 _po_block() { sed -n '/^# [Bb]egin configuration/,/^# [Ee]nd configuration/p' "$1"; }
 
-# Variables of all blocks, in order of the outermost script first, and what is said about each.
+# Variables of all blocks, in order of the outermost script first, what is said about each, and the file of option_files
+# that it belongs to, by its place.
 _po_names=()
-declare -A _po_comments=()
+declare -A _po_comments=() _po_files=()
 _po_read_blocks() {
   local i line name
   for ((i = ${#_po_scripts[@]} - 1; i >= 0; i--)); do
     while IFS= read -r line; do
       [[ $line =~ ^([A-Za-z_][A-Za-z0-9_]*)= ]] || continue
       name=${BASH_REMATCH[1]}
+      if ((i < _po_count)); then _po_files[$name]=$i; fi
       [[ -n ${_po_comments[$name]+set} ]] || { _po_names+=("$name"); _po_comments[$name]=; }
       if [[ -z ${_po_comments[$name]} && $line =~ [[:space:]]#[[:space:]]*(.*)$ ]]; then
         _po_comments[$name]=${BASH_REMATCH[1]}
@@ -45,11 +49,22 @@ _po_read_blocks() {
 _po_is_array() { [[ $(declare -p "$1" 2>/dev/null) == "declare -a"* ]]; }
 
 _po_help() {
-  local name value option script=${_po_scripts[-1]}
+  local i script=${_po_scripts[-1]}
   awk 'NR > 1 && !/^#/ { exit } NR > 1 && !/^# shellcheck/ { sub(/^# ?/, ""); print }' "$script" # its comment at the top
   echo
   echo "Options (defaults in brackets):"
+  for i in '' $(seq 0 $((_po_count - 1))); do
+    if [[ -n $i ]]; then printf '\n%s:\n' "$(sed -n '2s/^# *//p' "${_po_scripts[i]}")"; fi
+    _po_help_of "$i"
+  done
+  if ((_po_count)); then echo; fi
+  printf '  --%-18s %s\n' "config FILE" "a shell file of defaults, read before the other options"
+}
+
+_po_help_of() { # FILE: its options, by its place in option_files; empty: those of no such file
+  local name value option
   for name in "${_po_names[@]}"; do
+    [[ ${_po_files[$name]-} == "$1" ]] || continue
     option=$name value=${!name-}
     if _po_is_array "$name"; then
       local -n _po_array=$name
@@ -58,7 +73,6 @@ _po_help() {
     fi
     printf '  --%-18s %s%s\n' "$option" "${_po_comments[$name]}" "${value:+ [$value]}"
   done
-  printf '  --%-18s %s\n' "config FILE" "a shell file of defaults, read before the other options"
 }
 
 _po_unknown() { # OPTION CHOICES…: say so, with the nearest choice

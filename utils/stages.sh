@@ -71,10 +71,12 @@ _stages_check() {
   names=$(printf '%s\0' "${_stages_plan[@]}" | python3 -m audiolm.jobs.pending --dir "$dir" --stage "$stage" \
     --stop_stage "$stop_stage" --force "$force") || exit 1
   [[ -n $names ]] || return 0
+  # shellcheck disable=SC2086 # the names of sets are a list of words
   for name in $names; do
     function=${_stages_command[$name]%% *}
     if declare -F "$function" >/dev/null &&
       { ! _stages_is_own_function "$function" || [[ " ${checkable:-} " == *" $function "* ]]; }; then
+      # shellcheck disable=SC2034 # verbs.sh reads it
       (checking=$name && eval "${_stages_command[$name]}")
     fi
   done | audiolm check --dir "$dir" --fs "${fs:-}" --frame_rate "${frame_rate:-}" --mark "$dir/.stages/checked" \

@@ -14,8 +14,8 @@ if (($# != 2)) || [[ $1 == -* ]]; then
 fi
 corpus=$1 task=$2 recipe=$egs/$1/$2
 [[ $corpus =~ ^[A-Za-z0-9][A-Za-z0-9_.-]*$ ]] || die "'$corpus' is no folder name: use letters, digits, '-', '_' and '.'"
-tasks=$(cd "$egs/TEMPLATE" && echo */)
-[[ -d $egs/TEMPLATE/$task ]] || die "there is no task '$task'; tasks are: ${tasks//\//}"
+tasks=$(cd "$egs/TEMPLATE" && for folder in */run.sh; do printf '%s ' "${folder%/run.sh}"; done)
+[[ -f $egs/TEMPLATE/$task/run.sh ]] || die "there is no task '$task'; tasks are: ${tasks% }"
 [[ ! -e $recipe ]] || die "$recipe is there already"
 files=$egs/TEMPLATE/$task
 
@@ -26,9 +26,8 @@ trap 'rm -rf "$new"; rmdir "$egs/$corpus" 2>/dev/null || true' EXIT
 chmod 755 "$new"
 mkdir "$new/local"
 cp "$files/path.sh" "$files/cmd.sh" "$new"
-cp -rL "$egs/mini/$task/conf" "$new/conf" # sizes that a laptop trains, to begin with
-rm -rf "$new/conf/budgets"
-cp -r "$files/conf/budgets" "$new/conf"
+cp -rL "$files/conf" "$new/conf" # sizes that a laptop trains, to begin with
+rm -rf "$new/conf/models"         # those of papers are named where they are
 sed "s/CORPUS/$corpus/g" "$files/run.sh" >"$new/run.sh"
 sed "s/CORPUS/$corpus/g" "$files/local/data.sh" >"$new/local/data.sh"
 chmod +x "$new/run.sh" "$new/local/data.sh"
@@ -41,7 +40,7 @@ cat <<END
 Made ${recipe#"$egs/"}. Now:
   1. write local/data.sh: it says what it must make of the corpus, and checks it
   2. set the corpus's options in run.sh: sample rate, sets, and what its stages need to know
-  3. set sizes and schedules in conf/: they are those of egs/mini, for 8 kHz (telephone band), two cores and some
+  3. set sizes and schedules in conf/: they are for 8 kHz (telephone band), two cores and some
      minutes; egs/README.md, "16 or 24 kHz", says what else to change with the sample rate
   4. cd ${recipe} && ./run.sh --dry_run
 END

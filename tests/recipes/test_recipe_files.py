@@ -59,7 +59,7 @@ def test_trained_models_spare_the_stages_that_would_train_them(recipe, tmp_path)
             ["recognizer", "tokenizer", "codec", "textlm"],
         )
     if recipe.name == "textlm1":
-        trained, stages = ["--tokenizer", "d"], ["tokenizer"]
+        trained, stages = ["--tokenizer", tmp_path / "d"], ["tokenizer"]
     status, said = call(recipe / "run.sh", "--dry_run", "--dir", tmp_path / "work", *trained)
     spared = [line.split()[1] for line in said.splitlines() if "not needed" in line]
     assert (status, spared) == (0, stages)
@@ -122,8 +122,8 @@ def test_help_explains_every_option(recipe):
 @pytest.mark.parametrize("task", STAGES)
 def test_a_new_recipe_works_and_says_what_is_left_to_do(task, tmp_path):
     house = tmp_path / "a house"
-    for name in ("egs/TEMPLATE", "egs/mini", "utils"):
-        shutil.copytree(ROOT / name, house / name, symlinks=True, ignore=shutil.ignore_patterns("work"))
+    for name in ("egs/TEMPLATE", "utils"):  # whose configs are copied where they are links to a recipe's
+        shutil.copytree(ROOT / name, house / name, ignore=shutil.ignore_patterns("work"))
     new = house / "egs/TEMPLATE/new_recipe.sh"
     status, said = call(new, "fisher", task)
     assert status == 0 and "local/data.sh" in said

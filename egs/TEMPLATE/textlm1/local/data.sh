@@ -24,6 +24,7 @@ if [[ ! -d $corpus_dir ]]; then
 fi
 
 echo "local/data.sh: error: it is not written yet: write what makes data/<set> of CORPUS, and take this line out" >&2; exit 1
+# shellcheck disable=SC2317 # until that line is out
 for set in $sets; do
   mkdir -p "$dir/data/$set"
   # Write or link the files here.

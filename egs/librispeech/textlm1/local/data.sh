@@ -11,6 +11,7 @@ sets="train dev test"  # names of the sets
 corpus_dir=            # the folder LibriSpeech, with the parts
 parts="train-clean-100 dev-clean test-clean" # of each set; several of one set joined by '+'
 lm_corpus=             # librispeech-lm-norm.txt.gz
+# shellcheck disable=SC2034
 nj=4                   # not needed: transcripts are read in seconds
 # End configuration.
 . utils/parse_options.sh

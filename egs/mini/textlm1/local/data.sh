@@ -7,6 +7,7 @@ dir=work/demo          # the recipe's working directory
 sets="train dev test"  # all three are made; their numbers and dialogues differ
 hours=40               # of train
 eval_minutes=60        # of dev and of test
+# shellcheck disable=SC2034
 nj=2                   # not needed: one job writes all in seconds
 seed=0                 # of every random choice
 # End configuration.
