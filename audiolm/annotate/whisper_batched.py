@@ -166,7 +166,8 @@ class WhisperBatched:
         text, frames = [token for token in heard if token < self.config.eos_token_id], max(1, int(end / FRAME))
         if not text:  # it is left at that: where nobody speaks, another try would make words up
             return Heard([], seconds, 0, [(0.0, seconds)], 0.0)
-        if len(text) >= frames:
+        places = self.model.config.max_target_positions - len(self._prompt(language)) - 1  # for text, before its end
+        if len(text) >= frames or len(text) > places:
             return Failure(f"a loop: {len(text)} tokens of text in {end:.2f} s")
         reading = read_along(self.model, encoded, self._prompt(language), text, frames)
         verdict = judge(self.processor.tokenizer.decode(text), float(reading.logprobs.mean()), no_speech)

@@ -1,5 +1,7 @@
 """What Whisper in batches does with what it hears of parts, without a model: nothing that was heard is lost."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -82,3 +84,14 @@ def test_what_cannot_be_believed_is_tried_without_stamps_before_it_is_drawn(plai
 
     assert Twice({})._row(9.0, None, "first", 0.1, "en") is (plain if plain is not GUESS else drawn)
     assert made == tries
+
+
+def test_a_text_that_fills_every_place_is_a_loop():
+    """As of noise: with the prompt it would not go into the decoder again, which finds the words' times."""
+    model = Scripted({})
+    config = SimpleNamespace(
+        decoder_start_token_id=101, no_timestamps_token_id=103, eos_token_id=100, is_multilingual=False
+    )
+    model.config, model.model = config, SimpleNamespace(config=SimpleNamespace(max_target_positions=48))
+    failure = model._read(30.0, None, [5] * 46, 0.1, "en")  # 2 tokens of prompt, 46 of text, no place for its end
+    assert failure.reason == "a loop: 46 tokens of text in 30.00 s"
