@@ -1,15 +1,36 @@
-"""A text LM goes on with texts, token by token, with the transformer's ring caches."""
+"""A text LM goes on with texts, token by token."""
 
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from audiolm.lm.backbone import Backbone
-from audiolm.lm.sampling import Sampling, sample
+from audiolm.lm.decode import Prompt, Rules, decode
+from audiolm.lm.sampling import Sampling
+from audiolm.nn.transformer import TransformerCache
 from audiolm.text.specials import SENTENCEPIECE, Specials
 
 
-@torch.no_grad()
+class TextSteps:
+    """A backbone as the decode engine runs it (:class:`audiolm.lm.decode.Stepped`)."""
+
+    def __init__(self, backbone: Backbone):
+        self.backbone = backbone
+
+    def cache(self, batch: int, chunk: int, longest: int) -> TransformerCache:
+        return self.backbone.transformer.make_cache(batch, chunk, longest)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        return self.backbone.embed_text(tokens)
+
+    def states(self, x: Tensor, cache: TransformerCache) -> Tensor:
+        return self.backbone(x, cache)
+
+    def logits(self, states: Tensor) -> Tensor:
+        return self.backbone.text_head(states)
+
+
 def continue_texts(
     backbone: Backbone,
     prompts: Sequence[Sequence[int]],
@@ -18,40 +39,25 @@ def continue_texts(
     seed: int = 0,
     vocab: int | None = None,
     specials: Specials = SENTENCEPIECE,
+    batch: int = 64,
 ) -> list[list[int]]:
     """What follows each prompt: at most ``tokens`` ids, without the EOS that ends it.
 
     Args:
         backbone: a text LM.
-        prompts: ids each, BOS first; of any lengths, together as one batch.
+        prompts: ids each, BOS first; of any lengths.
         tokens: most of a continuation.
         sampling: how tokens are drawn.
-        seed: of the draws.
+        seed: of the draws; each text has its own by its place among all, so that ``batch`` changes none.
         vocab: ids of the tokenizer, where the model has more: those are not drawn; None = as many.
         specials: ids of the tokenizer's special tokens.
+        batch: texts at once.
     """
-    device = backbone.text_head.weight.device
-    generator = torch.Generator(device).manual_seed(seed)
-    longest = max(map(len, prompts))
-    cache = backbone.transformer.make_cache(len(prompts), frames=longest + tokens)
-    given = torch.tensor([[*prompt, *[specials.pad] * (longest - len(prompt))] for prompt in prompts], device=device)
-    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
-    most = backbone.text_head.out_features
-    never = torch.tensor(
-        [specials.epad, specials.bos, specials.pad, *range(most if vocab is None else vocab, most)], device=device
-    )
-    found: list[list[int]] = [[] for _ in prompts]
-    going = [True] * len(prompts)
-    token = given[:, 0]
-    for step in range(1, longest + tokens):
-        logits = backbone.text_logits(token[:, None], cache)[:, 0].index_fill(1, never, -torch.inf)
-        token = sample(logits, sampling, generator)
-        if step < longest:
-            token = torch.where(step < lengths, given[:, step], token)
-        for slot, (id, length) in enumerate(zip(token.tolist(), lengths.tolist(), strict=True)):
-            if step >= length and going[slot]:
-                going[slot] = id != specials.eos and len(found[slot]) < tokens
-                found[slot] += [id] if going[slot] else []
-        if not any(going):
-            break
-    return found
+    device, most = backbone.text_head.weight.device, backbone.text_head.out_features
+    never = [specials.epad, specials.bos, specials.pad, *range(most if vocab is None else vocab, most)]
+    rules = Rules(sampling, stops=[specials.eos], never=never)
+    asked = [
+        Prompt(torch.tensor(prompt, device=device), (seed << 32) + place, tokens)
+        for place, prompt in enumerate(prompts)
+    ]
+    return decode(TextSteps(backbone), asked, rules, batch)

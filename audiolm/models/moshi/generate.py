@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from audiolm.errors import AudiolmError
+from audiolm.lm.decode import Choice, Slotted
 from audiolm.lm.sampling import Draws, RepetitionGuard, Repetitions, Sampling, sample
 from audiolm.models.moshi.data import delayed_input
 from audiolm.models.moshi.hold import HoldState
@@ -140,7 +141,9 @@ class MoshiStream:
         self.text = text or SampledText(sampling, batch, device, specials=config.layout.specials)
         if graphs and device.type != "cuda":
             raise AudiolmError(f"graphs is true and the model on {device}: CUDA graphs need a CUDA device")
-        rows = batch if guidance == 1 else 2 * batch
+        seeds, streams = range(batch) if seeds is None else seeds, config.layout.num_streams
+        self.kept = Slotted(batch, Draws(seeds, 2 * streams, device), guidance)
+        self.draws, rows = self.kept.draws, self.kept.num_rows
         self.cache = model.backbone.transformer.make_cache(rows, frames=frames)
         longest = max(config.delays(task))
         if longest >= self.cache.window:
@@ -154,12 +157,17 @@ class MoshiStream:
         self.previous = self.slots.buffer(config.layout.num_streams, dtype=torch.int64)  # what the next step sees
         self.previous.copy_(self.starts.expand(batch, -1))
         self.hold = HoldState(rows, config.hold_lag(task), device, config.layout.specials) if config.text_hold else None
-        self.draws = Draws(range(batch) if seeds is None else seeds, 2 * config.layout.num_streams, device)
         self.repetitions = {
             level: Repetitions(batch, repetition, device)
             for level in range(0, config.predicted_levels, config.levels)
             if repetition is not None
         }
+        self.choices = [self._choice(level) for level in range(config.predicted_levels)]
+        for state in (self.cache, self.hold):
+            if state is not None:
+                self.kept.keep_rows(state)
+        for state in (self.text, *self.repetitions.values()):
+            self.kept.keep(state)
         self._depth = model.depth.start(torch.zeros(rows, config.temporal.dim, dtype=parameter.dtype, device=device))
         self._graphs = graphs
         self._steppers: dict[tuple[bool, int], Stepper] = {}
@@ -170,18 +178,11 @@ class MoshiStream:
         Args:
             absent: streams that these conversations do not have.
         """
-        rows = list(slots) if self.guidance == 1 else [*slots, *(slot + self.batch for slot in slots)]
-        self.cache.reset(rows)
         starts = self.starts.clone()
         if absent is not None:
             starts[absent] = ABSENT
         self.previous[list(slots)] = starts
-        self.draws.begin(list(slots), list(seeds))
-        self.text.reset(list(slots))
-        if self.hold is not None:
-            self.hold.reset(rows)
-        for repetitions in self.repetitions.values():
-            repetitions.reset(list(slots))
+        self.kept.begin(slots, seeds)
 
     @torch.inference_mode()
     def step(
@@ -206,7 +207,7 @@ class MoshiStream:
 
     def _advance(self, text: bool, levels: int, forced: Tensor) -> Tensor:
         active = self.slots.active
-        rows = active if active is None or self.guidance == 1 else torch.cat((active, active))
+        rows = self.kept.rows_mask(active)
         uniform = self.draws.step(active)
         seen = self._with_textless(self.previous)
         held = None if self.hold is None else self.hold.step(seen[:, 0], rows)[:, None]
@@ -223,23 +224,17 @@ class MoshiStream:
             self.model.depth.start(state, self._depth)
         for level in range(levels):
             logits = self.model.depth.step(self._depth, level, self._with_textless(frame)[:, level])
-            frame[:, level + 1] = self._code(level, logits, uniform, is_open[:, level + 1], forced[:, level + 1])
+            second = uniform[:, len(self.starts) + level + 1]
+            frame[:, level + 1] = self.choices[level](logits, uniform[:, level + 1], second, forced[:, level + 1])
         for level, repetitions in self.repetitions.items():  # what is given counts, too
             repetitions.store(frame[:, level + 1], active)
         self.slots.store(self.previous, frame)
         return frame
 
-    def _code(self, level: int, logits: Tensor, uniform: Tensor, is_open: Tensor, forced: Tensor) -> Tensor:
-        """One level's tokens [B]: drawn where open, else forced."""
-        if self.guidance != 1:
-            with_text, without = logits.chunk(2)
-            logits = without + self.guidance * (with_text - without)
+    def _choice(self, level: int) -> Choice:
+        """How a level's codes are drawn."""
         semantic = level % self.model.config.levels == 0
-        drawn = sample(logits, self.sampling if semantic else self.acoustic, uniform[:, level + 1])
-        if level not in self.repetitions:
-            return torch.where(is_open, drawn, forced)
-        second = uniform[:, len(self.starts) + level + 1]
-        return torch.where(is_open, self.repetitions[level].redraw(drawn, logits, second), forced)
+        return Choice(self.sampling if semantic else self.acoustic, self.guidance, self.repetitions.get(level))
 
     def _with_textless(self, frame: Tensor) -> Tensor:
         """Frames [B, S] -> as they are, and under guidance the same without text below them, [rows, S]."""
