@@ -62,6 +62,7 @@ class Context:
         place: with a cache, the place of each new frame in the rings (:meth:`Ring.place`).
         written: with a cache, how many of the ring's first indices are looked at (:meth:`Ring.looked_at`).
         window: offline and causal, without ``mask``: a query sees itself and the ``window - 1`` keys before it.
+        pieces: offline, in place of ``mask``: the pieces that the rows consist of (:func:`attend_in_pieces`).
     """
 
     rotary: tuple[Tensor, Tensor] | None
@@ -70,6 +71,7 @@ class Context:
     place: tuple | None = None
     written: int | None = None
     window: int | None = None
+    pieces: list[tuple[int, Tensor | None]] | None = None
 
 
 class Attention(nn.Module):
@@ -95,6 +97,8 @@ class Attention(nn.Module):
         if ring is not None:
             ring.write(*inputs[1:], context.place)
             attended = attend_ring(inputs[0], ring, context.written, context.mask)
+        elif context.pieces is not None:
+            attended = attend_in_pieces(*inputs, context.pieces, context.causal, dropout)
         elif context.window is None:
             attended = attend(*inputs, context.mask, context.causal, dropout)
         else:
@@ -190,6 +194,28 @@ def attend_in_window(queries: Tensor, keys: Tensor, values: Tensor, window: int,
     )
     later = later.unflatten(0, (-1, blocks)).transpose(1, 2).flatten(2, 3)
     return torch.cat((first, later), dim=2)[:, :, :frames]
+
+
+def attend_in_pieces(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    pieces: list[tuple[int, Tensor | None]],
+    causal: bool,
+    dropout: float,
+) -> Tensor:
+    """:func:`attend` within each piece of the rows alone: no product of two pieces is computed.
+
+    Args:
+        pieces: (length, mask [length, length] or None) of each piece, all rows one after another.
+    """
+    lengths = [length for length, _ in pieces]
+    parted = (y.transpose(1, 2).flatten(0, 1).split(lengths) for y in (queries, keys, values))  # [length, heads, dim]
+    attended = [
+        attend(*(y.transpose(0, 1)[None] for y in piece), mask, causal, dropout)[0].transpose(0, 1)
+        for *piece, (_, mask) in zip(*parted, pieces, strict=True)
+    ]
+    return torch.cat(attended).unflatten(0, (len(queries), -1)).transpose(1, 2)
 
 
 def _attend_by_products(

@@ -28,6 +28,28 @@ def sequence_mask(
     return same[:, None]
 
 
+def segment_pieces(
+    segments: Tensor, causal: bool = True, prefix: Tensor | None = None, window: int | None = None
+) -> list[tuple[int, Tensor | None]]:
+    """:func:`sequence_mask` by pieces, for rows whose segments are in one piece each: what is within each of them.
+
+    Returns:
+        of each piece, all rows one after another and padding among them, its length, and a mask bool [length, length]
+        where it needs more than ``causal``.
+    """
+    rows = torch.arange(len(segments), device=segments.device)[:, None] * (int(segments.max()) + 2)
+    lengths = torch.unique_consecutive((rows + segments).flatten(), return_counts=True)[1].tolist()
+    firsts = [None] * len(lengths) if prefix is None else prefix.flatten().split(lengths)
+    pieces = []
+    for length, first in zip(lengths, firsts, strict=True):
+        if not causal or ((first is None or not first.any()) and (window is None or length <= window)):
+            pieces.append((length, None))
+        else:
+            own = segments.new_zeros(1, length)
+            pieces.append((length, sequence_mask(own, True, None if first is None else first[None], window)[0, 0]))
+    return pieces
+
+
 def segment_positions(segments: Tensor) -> Tensor:
     """Places within their segments, int64 [B, T], each from 0; segments are in one piece each."""
     place = torch.arange(segments.shape[1], device=segments.device).expand_as(segments)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from audiolm.errors import AudiolmError
 from audiolm.nn.attention import Attention, Context, Ring
 from audiolm.nn.feedforward import FeedForward
-from audiolm.nn.masks import segment_positions, sequence_mask
+from audiolm.nn.masks import segment_pieces, segment_positions, sequence_mask
 from audiolm.nn.norms import make_norm
 from audiolm.nn.rope import rotary_table
 
@@ -178,8 +178,11 @@ class Transformer(nn.Module):
         return Context(self._rotary(positions), mask, self.config.causal)
 
     def _segment_context(self, segments: Tensor, prefix: Tensor | None) -> Context:
-        mask = sequence_mask(segments, self.config.causal, prefix, self.config.context)
-        return Context(self._rotary(segment_positions(segments)), mask, self.config.causal)
+        rotary, causal = self._rotary(segment_positions(segments)), self.config.causal
+        seen = segments, causal, prefix, self.config.context
+        if segments.device.type == "cpu":  # a mask computes the products of all pieces of a row
+            return Context(rotary, None, causal, pieces=segment_pieces(*seen))
+        return Context(rotary, sequence_mask(*seen), causal)
 
     def _cached_context(self, x: Tensor, cache: "TransformerCache") -> Context:
         frames, capacity = x.shape[1], cache.capacity

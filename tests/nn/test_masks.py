@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from audiolm.nn.masks import PADDING, lengths_to_segments, segment_positions, sequence_mask
+from audiolm.nn.attention import attend, attend_in_pieces
+from audiolm.nn.masks import PADDING, lengths_to_segments, segment_pieces, segment_positions, sequence_mask
 from audiolm.nn.transformer import Transformer, TransformerConfig
 
 LENGTHS = [5, 3, 7]
@@ -60,6 +61,21 @@ def test_packed_or_padded_equals_alone(packed, changes):
     torch.testing.assert_close(found, alone, rtol=1e-5, atol=1e-5)
     for one, other in zip(gradients, model.parameters(), strict=True):
         torch.testing.assert_close(one, other.grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("prefix", [True, False])
+@pytest.mark.parametrize(("causal", "window"), [(True, None), (True, 3), (False, None)])
+def test_attention_within_pieces_is_that_of_the_mask(causal, window, prefix):
+    """On CPUs the pieces are attended to one by one; elsewhere a mask says the same."""
+    torch.manual_seed(0)
+    segments = torch.tensor([[0] * 5 + [1] * 3 + [2] * 7 + [PADDING] * 2, [0] * 17])
+    first = torch.rand(2, 17) < 0.3 if prefix else None
+    queries, keys, values = (torch.randn(2, heads, 17, 8) for heads in (4, 2, 2))
+    pieces = segment_pieces(segments, causal, first, window)
+    assert [length for length, _ in pieces] == [5, 3, 7, 2, 17]
+    found = attend_in_pieces(queries, keys, values, pieces, causal, 0.0)
+    mask = sequence_mask(segments, causal, first, window)
+    torch.testing.assert_close(found, attend(queries, keys, values, mask, causal, 0.0), rtol=1e-5, atol=1e-5)
 
 
 def test_a_prefix_is_read_both_ways_and_what_follows_is_not():

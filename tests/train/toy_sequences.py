@@ -96,7 +96,7 @@ class Speaker(System):
 
     def losses(self, batch, step):
         loss = target_loss(self.states(batch), self.head.weight, batch["targets"])
-        return {"main": loss}, {"perplexity": loss.detach().exp()}
+        return {"main": loss}, {}
 
     def validation_batches(self):
         if not hasattr(self, "_validation"):
