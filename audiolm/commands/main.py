@@ -31,6 +31,7 @@ VERBS = {
     "generate": "continue dialogues, transcribe and speak with a trained audio LM",
     "score": "compute one metric and write scores/<metric>.json",
     "results": "print the results table, beside baselines and published values",
+    "compare": "compare two experiments: configs, curves, scores with intervals",
     "codecs": "print codecs side by side: tokens and bits a second, beside published ones",
     "report": "write the experiment's report.html",
     "encode": "turn audio files into codes, with any trained or released codec",

@@ -3,12 +3,11 @@
 from html import escape
 
 from audiolm.score.metric import LM, all_metrics
+from audiolm.score.paper_tables import JUDGES
 from audiolm.score.record import Score
 from audiolm.score.results import Row, describe, is_better, measured_by, number, published_beside
 from audiolm.score.vocabulary import remark
 
-# Independent judges of words, of which the figures show the first that has scored.
-JUDGES = ("faster_whisper", "whisper_timestamped", "whisper", "pocketsphinx")
 MOST = 6  # headlines of a page
 
 

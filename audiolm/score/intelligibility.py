@@ -105,6 +105,7 @@ def score_utterances(
                 ci=rate.ci,
                 baseline=None if copy is None else of_original.percent,
                 baseline_name="" if copy is None else "the originals, same recogniser",
+                items=rate.items,
                 details={**rate.details, **vocabulary.details(backend, texts.values())},
                 normaliser=judge.normaliser.name,
             )
@@ -157,6 +158,7 @@ def score_speech(
                 ci=rate.ci,
                 baseline=base.percent,
                 baseline_name="original utterances, same recogniser",
+                items=rate.items,
                 details={**rate.details, **vocabulary.details(backend, references.values())},
                 normaliser=judge.normaliser.name,
             )

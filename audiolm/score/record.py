@@ -37,6 +37,8 @@ class Score:
         normaliser: of word errors, what references and hypotheses went through before they were compared.
         section, label: place in the results table of a metric that audiolm itself does not know; empty: as the metric
             declares.
+        items: of a ratio, numerator and denominator of every item by its id, in the units of ``value`` where they are
+            summed; kept in ``items/<metric>.json``, so that two experiments can be compared on the items they share.
     """
 
     metric: str
@@ -55,6 +57,7 @@ class Score:
     normaliser: str = ""
     section: str = ""
     label: str = ""
+    items: dict[str, tuple[float, float]] = field(default_factory=dict, compare=False)
 
     def __post_init__(self):
         numbers = {"value": self.value, "baseline": self.baseline, **self.details}
@@ -69,13 +72,16 @@ class Score:
             raise ValueError(f"better={self.better!r}, expected 'lower', 'higher' or None")
 
     def write(self, directory: str | Path) -> Path:
-        """Write ``<directory>/<metric>.json`` atomically and return its path."""
+        """Write ``<directory>/<metric>.json`` atomically, the items before it, and return its path."""
         path = Path(directory) / f"{self.metric}.json"
+        if self.items:
+            write_lines(path.parent / "items" / path.name, [json.dumps(self.items, ensure_ascii=False)])
         write_lines(path, [json.dumps(self._record(), indent=2, ensure_ascii=False)])
         return path
 
     def _record(self) -> dict:
-        return {name: value for name, value in asdict(self).items() if value or name not in ("section", "label")}
+        kept = {name: value for name, value in asdict(self).items() if name != "items"}
+        return {name: value for name, value in kept.items() if value or name not in ("section", "label")}
 
     @classmethod
     def read(cls, path: str | Path) -> "Score":
@@ -98,6 +104,14 @@ class Score:
 def read_all(directory: str | Path) -> list[Score]:
     """Read every record of ``<directory>/*.json``, sorted by metric; an absent directory has none."""
     return [Score.read(path) for path in sorted(Path(directory).glob("*.json"))]
+
+
+def read_items(directory: str | Path, metric: str) -> dict[str, tuple[float, float]]:
+    """Numerator and denominator of every item of a score; none where they were not kept."""
+    path = Path(directory) / "items" / f"{metric}.json"
+    if not path.is_file():
+        return {}
+    return {name: tuple(pair) for name, pair in json.loads(path.read_text(encoding="utf-8")).items()}
 
 
 def bootstrap_ci(

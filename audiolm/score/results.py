@@ -1,7 +1,8 @@
 """All scores of a recipe as one table: in order, with baselines, as text, Markdown or rows for the report."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -177,6 +178,41 @@ def as_markdown(rows: list[Row]) -> str:
     if published:
         lines += ["", "Published, on other data and at other sizes:", "", *published]
     return "\n".join(lines)
+
+
+def as_latex(rows: list[Row]) -> str:
+    """A tabular with rules of booktabs: label, value, interval, baseline."""
+    lines, section = [], None
+    for row in rows:
+        if row.section != section:
+            section = row.section
+            lines.append(rf"\multicolumn{{4}}{{l}}{{\textbf{{{latex(section)}}}}} \\")
+        lines.append(" & ".join(map(latex, cells(row)[:4])) + r" \\")
+    heads = " & ".join(map(latex, headings(rows)[:4])) + r" \\"
+    head = [r"\begin{tabular}{lrll}", r"\toprule", heads, r"\midrule"]
+    return "\n".join([*head, *lines, r"\bottomrule", r"\end{tabular}"])
+
+
+def latex(text: str) -> str:
+    """Text as LaTeX prints it.
+
+    >>> latex("5 % of a_b")
+    '5 \\\\% of a\\\\_b'
+    """
+    for sign in "&%$#_{}":
+        text = text.replace(sign, f"\\{sign}")
+    return text
+
+
+def as_json(rows: list[Row]) -> str:
+    """Every record with its place in the table."""
+    told = [{"section": row.section, "label": row.label, "experiment": row.experiment, "runs": row.runs,
+             **{name: value for name, value in asdict(row.score).items() if name not in ("section", "label", "items")}}
+            for row in rows]  # fmt: skip
+    return json.dumps(told, indent=1, ensure_ascii=False)
+
+
+FORMS = {"text": as_text, "markdown": as_markdown, "latex": as_latex, "json": as_json}
 
 
 def published_beside(rows: list[Row]) -> list[PublishedValue]:

@@ -69,6 +69,7 @@ def score(
                 ci=rate.ci,
                 baseline=judge.word_errors(others, heard, rules).percent,
                 baseline_name="the other speaker's words",
+                items=rate.items,
                 details={**rate.details, **vocabulary.details(judge.backend, own.values())},
                 normaliser=judge.normaliser.name,
             )

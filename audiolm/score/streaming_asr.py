@@ -41,6 +41,7 @@ def score(
         data=data,
         count=rate.words,
         ci=rate.ci,
+        items=rate.items,
         details=rate.details,
         normaliser=normalisers.PLAIN.name,
     )

@@ -41,7 +41,9 @@ class WordErrors:
 
 @dataclass(frozen=True)
 class WordErrorRate:
-    """Pooled errors of a set of utterances. ``percent`` and ``ci`` are in %."""
+    """Pooled errors of a set of utterances. ``percent`` and ``ci`` are in %; ``items`` are (100 · errors, words) by
+    utterance.
+    """
 
     percent: float
     ci: tuple[float, float] | None
@@ -50,6 +52,7 @@ class WordErrorRate:
     substitutions: int
     deletions: int
     insertions: int
+    items: dict[str, tuple[float, float]]
 
     @property
     def details(self) -> dict[str, float]:
@@ -159,4 +162,5 @@ def word_error_rate(
         substitutions=sum(a.substitutions for a in aligned),
         deletions=sum(a.deletions for a in aligned),
         insertions=sum(a.insertions for a in aligned),
+        items={name: (100 * a.errors, a.words) for name, a in zip(references, aligned, strict=True)},
     )
