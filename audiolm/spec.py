@@ -1,11 +1,14 @@
 """What the whole house knows of a family of models: a small spec, from which training, verbs, scores and the page find
 everything else.
 
-A family is a folder of :mod:`audiolm.models` (or a module of one's own) whose ``__init__.py`` holds ``SPEC``. The spec
-names functions and classes as ``"package.module:attribute"``: they are imported when they are used, so that nothing
-heavy is loaded to look a family up.
+A family is a folder of :mod:`audiolm.models` whose ``__init__.py`` holds ``SPEC``; or a module of your own, which an
+installed package adds under the entry points' group ``audiolm.models``, or which the environment's ``AUDIOLM_PLUGINS``
+names (``export AUDIOLM_PLUGINS="my_models.tts my_models.metrics"``; metrics are found there too). A spec names
+functions and classes as ``"package.module:attribute"``: they are imported when they are used, so that nothing heavy is
+loaded to look a family up.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,11 +16,13 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec as find_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from audiolm.errors import AudiolmError, did_you_mean
 
 FAMILIES = "audiolm.models"  # the room whose folders are families, and the group of other packages' entry points
+PLUGINS = "AUDIOLM_PLUGINS"  # of the environment: modules with families and metrics of one's own
 OTHERS = ("audiolm.recognizer", "audiolm.codec")  # rooms that train one kind of model each
 
 
@@ -154,29 +159,40 @@ def resolve(where: str) -> Any:
         AudiolmError: no such module or attribute.
     """
     module_name, _, attribute = where.partition(":")
-    try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
-            raise  # the module is there, one of its own imports is not
-        raise AudiolmError(f"'{where}': no module '{error.name}' on the Python path") from error
+    module = _module(module_name, f"'{where}'")
     try:
         return getattr(module, attribute)
     except AttributeError:
         raise AudiolmError(f"'{where}': module '{module_name}' has no '{attribute}'") from None
 
 
-@cache
+def _module(name: str, what: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise  # the module is there, one of its own imports is not
+        raise AudiolmError(f"{what}: no module '{error.name}' on the Python path") from error
+
+
+def plugins(name: str) -> list[tuple[str, Any]]:
+    """(module, object) of every module in ``AUDIOLM_PLUGINS`` that has an attribute ``name``.
+
+    Raises:
+        AudiolmError: a module is not on the Python path.
+    """
+    modules = os.environ.get(PLUGINS, "").split()
+    found = [(module, getattr(_module(module, f"{PLUGINS} names '{module}'"), name, None)) for module in modules]
+    return [(module, value) for module, value in found if value is not None]
+
+
 def all_specs() -> dict[str, ModelSpec]:
-    """Every family by its name: ours, and those that installed packages add under the entry points' group
-    ``audiolm.models``.
+    """Every family by its name: ours, those of installed packages, and those of ``AUDIOLM_PLUGINS``.
 
     Raises:
         AudiolmError: two families have one name.
     """
-    rooms = [*OTHERS, *(f"{FAMILIES}.{name}" for name in _folders(FAMILIES))]
-    found = [(room, resolve(f"{room}:SPEC")) for room in rooms]
-    found += [(entry.value, entry.load()) for entry in entry_points(group=FAMILIES)]
+    found = [*_installed(), *plugins("SPEC")]
     specs: dict[str, tuple[str, ModelSpec]] = {}
     for place, spec in found:
         if spec.name in specs:
@@ -185,6 +201,13 @@ def all_specs() -> dict[str, ModelSpec]:
             )
         specs[spec.name] = (place, spec)
     return {name: spec for name, (_, spec) in specs.items()}
+
+
+@cache
+def _installed() -> list[tuple[str, ModelSpec]]:
+    rooms = [*OTHERS, *(f"{FAMILIES}.{name}" for name in _folders(FAMILIES))]
+    found = [(room, resolve(f"{room}:SPEC")) for room in rooms]
+    return found + [(entry.value, entry.load()) for entry in entry_points(group=FAMILIES)]
 
 
 def find_spec(system: str) -> ModelSpec:

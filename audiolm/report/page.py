@@ -145,7 +145,9 @@ class Report:
         return timeline.timeline(channels, tokenizer, file)
 
     def resynthesis(self) -> str:
-        """Originals beside what the codec makes of them."""
+        """Originals beside what the codec makes of them; nothing where there is no codec."""
+        if not (self.codec / "config.yaml").is_file():
+            return ""  # the card says that it is missing
         return listen.resynthesis(self.work, self.name, self.codec, by_level=not self.generates)
 
     def card(self) -> str:

@@ -1,7 +1,8 @@
 """What a metric declares of itself: ``audiolm score``, the results table, the page and ``RESULTS.md`` derive from it.
 
 A metric is a module with a ``METRIC``: one of :mod:`audiolm.score.metrics`, one that an installed package adds under
-the entry points' group ``audiolm.metrics``, or one of your own that ``--metrics package.module`` names. The metric
+the entry points' group ``audiolm.metrics``, or one of your own that ``AUDIOLM_PLUGINS`` or ``--metrics package.module``
+names. The metric
 declares the rows of its scores in the table; unit, direction and protocol stand in each score
 (:class:`audiolm.score.record.Score`).
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiolm.errors import AudiolmError, did_you_mean
-from audiolm.spec import resolve
+from audiolm.spec import plugins, resolve
 
 if TYPE_CHECKING:
     from audiolm.score.record import Score
@@ -99,6 +100,7 @@ def all_metrics() -> dict[str, Metric]:
     modules = sorted(path.stem for place in places for path in Path(place).glob("*.py") if path.stem != "__init__")
     found = [(f"{HERE}.{name}", resolve(f"{HERE}.{name}:METRIC")) for name in modules]
     found += [(entry.value, entry.load()) for entry in entry_points(group=GROUP)]
+    found += plugins("METRIC")
     metrics: dict[str, tuple[str, Metric]] = {}
     for place, metric in found:
         if metric.name in metrics:
