@@ -4,8 +4,8 @@
     ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=2 python benchmarks/packing.py
 
 The same transformer (4 layers of 256 channels) and AdamW learn about the same number of real tokens an update, those of
-32 utterances of 50 tokens a second, three ways: batches in random order, each padded to its longest sequence; batches
-of like lengths, padded; rows of 35 s with as many sequences as fit. The three take turns. Padding stands at the end of
+16 utterances of 25 tokens a second, three ways: batches in random order, each padded to its longest sequence; batches
+of like lengths, padded; rows of 70 s with as many sequences as fit. The three take turns. Padding stands at the end of
 a row and attention is causal, so padded batches need no mask; their losses leave padding out.
 
 Lengths: 1.3 to 35 s with a mean of 12.3 s, as LibriSpeech's 281 241 training utterances. The shape is an assumption:
@@ -28,7 +28,7 @@ from audiolm.nn.transformer import Transformer, TransformerConfig
 from audiolm.train.loader import batches, key_lists
 from audiolm.train.randomness import Key
 
-RATE, VOCABULARY, UTTERANCES, LONGEST = 50, 1024, 32, 35
+RATE, VOCABULARY, UTTERANCES, ROW = 25, 1024, 16, 70
 
 
 class Random:
@@ -78,6 +78,14 @@ def librispeech_lengths(count: int = 4000) -> np.ndarray:
     return np.choose(rng.choice(3, count, p=[0.61, 0.385, 0.005]), [peak, below, above]).clip(1.3, 35)
 
 
+def filled(examples: SequenceExamples, rows: int, steps: int = 100) -> float:
+    """Share of the places that hold a token, over many more steps than are timed."""
+    lengths = [[sum(len(s["ids"]) for s in examples(key)["sequences"]) for key in keys]
+               for keys in key_lists(0, range(steps), rows)]  # fmt: skip
+    places = [examples.places if examples.batching == "packed" else max(step) for step in lengths]
+    return sum(map(sum, lengths)) / (rows * sum(places))
+
+
 class Way:
     """One way of making batches, with a model of its own that it trains."""
 
@@ -88,22 +96,24 @@ class Way:
         self.optimizer = torch.optim.AdamW(self.model.parameters(), fused=True)
         self.examples, self.rows = examples, rows
         self.tokens = self.places = 0
-        self.seconds = 0.0
+        self.filled = filled(examples, rows)
+        self.seconds = self.processor = 0.0
 
     def update(self, batch: dict[str, Tensor], count: bool) -> None:
-        begin = time.perf_counter()
+        begin, processor = time.perf_counter(), time.process_time()
         self.model.loss(batch, self.packed).backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
         if count:
             self.seconds += time.perf_counter() - begin
+            self.processor += time.process_time() - processor
             self.tokens += int((batch["targets"] >= 0).sum())
             self.places += batch["targets"].numel()
 
 
 def measure(lengths: np.ndarray, updates: int) -> Iterator[Way]:
     source = {"utterances": Random((lengths * RATE).astype(np.int64))}
-    places = LONGEST * RATE
+    places = ROW * RATE
     packed = SequenceExamples(source, places)
     rows = round(UTTERANCES * source["utterances"].lengths.mean() / (0.98 * places))
     ways = [
@@ -133,7 +143,14 @@ if __name__ == "__main__":
     tell(utterances=len(lengths), mean_seconds=float(lengths.mean()), longest=float(lengths.max()),
          cpu=torch.backends.cpu.get_cpu_capability(), threads=torch.get_num_threads())  # fmt: skip
     ways = measure(lengths, args.updates)
-    speeds = {way.name: way.tokens / way.seconds for way in ways}
+    packed = ways[-1]
     for way in ways:
-        tell(way=way.name, real_tokens_a_second=speeds[way.name], an_update=way.tokens / args.updates,
-             filled=way.tokens / way.places, packed_is_faster=speeds["packed"] / speeds[way.name])  # fmt: skip
+        tell(
+            way=way.name,
+            real_tokens_a_second=way.tokens / way.seconds,
+            an_update=way.tokens / args.updates,
+            filled=way.tokens / way.places,
+            filled_in_100_updates=way.filled,
+            packed_is_faster=packed.tokens / packed.seconds * way.seconds / way.tokens,
+            by_processor_time=packed.tokens / packed.processor * way.processor / way.tokens,
+        )
