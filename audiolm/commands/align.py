@@ -21,8 +21,6 @@ from pathlib import Path
 from audiolm.commands.arrays import add_array_options, job_device
 from audiolm.commands.marks import add_marks_option, marks_of
 
-NEED_MODEL = {"wav2vec2": "CTC", "whisper_timestamped": "Whisper", "whisper": "Whisper", "faster_whisper": "Whisper"}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options."""
@@ -54,25 +52,10 @@ def check(args: argparse.Namespace) -> None:
     Raises:
         AudiolmError: what is missing, and how to name it.
     """
-    from audiolm.annotate import align, transcribe
-    from audiolm.errors import AudiolmError, did_you_mean
+    from audiolm.annotate.backends import check_backend
+    from audiolm.errors import AudiolmError
 
-    known = (*align.BACKENDS, *transcribe.BACKENDS)
-    if args.backend not in known:
-        hint = did_you_mean(args.backend, known)
-        choices = "" if "choose from" in hint else f"; choose from: {', '.join(known)}"
-        raise AudiolmError(f"no aligner '{args.backend}'{hint}{choices}")
-    if args.backend == "ctc" and args.recognizer is None:
-        raise AudiolmError("--backend ctc needs a trained recogniser: name its directory with --recognizer")
-    if args.backend in NEED_MODEL:
-        if args.model is None:
-            kind = NEED_MODEL[args.backend]
-            raise AudiolmError(
-                f"--backend {args.backend} needs a {kind} model: name its folder, file, hub id or name with --model "
-                "(of a recipe: --align.model)"
-            )
-        if args.model.startswith(("/", "./", "../", "~")) and not Path(args.model).expanduser().exists():
-            raise AudiolmError(f"--model {args.model}: there is no such file or folder")
+    check_backend(args.backend, args.recognizer, args.model)
     if args.batch is not None and args.batch < 1:
         raise AudiolmError(f"--batch {args.batch}: expected at least 1 stretch")
     marks_of(args)

@@ -4,16 +4,12 @@ The options are those of Kaldi's utils/*_data_dir.sh, whose namesakes in utils/ 
 """
 
 import argparse
-import sys
 from pathlib import Path
-
-from audiolm.errors import AudiolmError
 
 LAYOUTS = {
     "lhotse": "lhotse's manifests (a folder with recordings.jsonl.gz, supervisions.jsonl.gz)",
     "moshi_finetune": "moshi-finetune's stereo WAV and JSON files (a data.jsonl)",
 }
-SHOWN = 20  # problems that are printed of each directory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,149 +63,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do the action; the exit status is 1 if validation finds a problem."""
+    from audiolm.commands import datadir_layouts, datadir_tables
+
     actions = {
-        "validate": _validate,
-        "fix": _fix,
-        "split": _split,
-        "subset": _subset,
-        "combine": _combine,
-        "export": _export,
-        "import": _import,
-        "textgrid": _textgrid,
+        "validate": datadir_tables.validate,
+        "fix": datadir_tables.fix_dirs,
+        "split": datadir_tables.split_dir,
+        "subset": datadir_tables.subset_dir,
+        "combine": datadir_tables.combine_dirs,
+        "export": datadir_layouts.export,
+        "import": datadir_layouts.import_dir,
+        "textgrid": datadir_layouts.textgrid,
     }
     return actions[args.action](args)
-
-
-def _validate(args: argparse.Namespace) -> int:
-    from audiolm.data.validate import examine
-
-    status = 0
-    for path in args.dirs:
-        found = examine(path, args.allow_pipes, open_audio=args.audio, keep_times=False)
-        _show(found.problems)
-        for warning in found.warnings:
-            print(f"{path}: warning: {warning}", file=sys.stderr)
-        counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
-        status |= bool(found.problems)
-        print(f"{path}: {f'{len(found.problems)} problems' if found.problems else 'valid'}; {counts}")
-    return int(status)
-
-
-def _fix(args: argparse.Namespace) -> None:
-    from audiolm.data.tools import fix
-
-    for path in args.dirs:
-        problems = fix(path, args.allow_pipes, open_audio=args.audio)
-        _show(problems)
-        dropped = sum(not problem.repairable for problem in problems)
-        print(
-            f"{path}: {len(problems) - dropped} repaired, {dropped} dropped (rejected.tsv), the tables before: .backup"
-            if problems
-            else f"{path}: nothing to fix"
-        )
-
-
-def _split(args: argparse.Namespace) -> None:
-    from audiolm.data.split import split
-
-    into = args.source / f"split{args.count}{'utt' if args.per_utt else ''}"
-    split(args.source, into, args.count, args.per_utt, args.allow_pipes)
-
-
-def _subset(args: argparse.Namespace) -> None:
-    from audiolm.data.tables import rows
-    from audiolm.data.tools import subset
-
-    listed = args.utt_list or args.spk_list
-    *count, dest = args.rest
-    if len(count) != (0 if listed else 1) or not all(number.isdigit() for number in count):
-        expected = "DIR DEST, as a list says what to keep" if listed else "DIR N DEST"
-        raise AudiolmError(f"found '{args.source} {' '.join(args.rest)}', expected {expected}")
-    names = [fields[0] for _, fields in rows(listed, 1, 2, "<id>")] if listed else None
-    part = subset(
-        _read(args, args.source),
-        int(count[0]) if count else None,
-        args.how or "spread",
-        utts=names if args.utt_list else None,
-        spks=names if args.spk_list else None,
-        seed=args.seed,
-    )
-    part.write(dest)
-
-
-def _combine(args: argparse.Namespace) -> None:
-    from audiolm.data.tools import combine
-
-    combine([_read(args, path) for path in args.sources]).write(args.dest)
-
-
-def _textgrid(args: argparse.Namespace) -> None:
-    from audiolm.data.tables import read_ctm, read_rttm
-    from audiolm.data.textgrid import write_textgrids
-
-    data = _read(args, args.source)
-    words = read_ctm(args.ctm) if args.ctm else data.ctm
-    turns = read_rttm(args.rttm) if args.rttm else data.rttm
-    if not words and not turns:
-        raise AudiolmError(f"{args.source} has neither ctm nor rttm, and none is named: nothing to write")
-    tables = args.ctm or args.source / "ctm", args.rttm or args.source / "rttm"
-    print(f"{write_textgrids(data, args.dest, words, turns, tables)} files in {args.dest}")
-
-
-def _export(args: argparse.Namespace) -> None:
-    data = _read(args, args.source)
-    if args.layout == "lhotse":
-        from audiolm.data.lhotse import export_lhotse
-
-        rejected = export_lhotse(data, args.dest)
-    else:
-        from audiolm.data.moshi_finetune import export_moshi_finetune
-
-        rejected = export_moshi_finetune(data, args.dest, args.main)
-    _show_left_out(rejected)
-    print(f"{args.dest}: {len(data.wav)} recordings{_left_out(args.dest, rejected)}")
-
-
-def _import(args: argparse.Namespace) -> None:
-    from audiolm.data.readers import is_pipe
-    from audiolm.data.tools import write_rejected, write_sound
-
-    if args.layout == "lhotse":
-        from audiolm.data.lhotse import import_lhotse
-
-        data, rejected = import_lhotse(args.source, args.allow_pipes)
-    else:
-        from audiolm.data.moshi_finetune import import_moshi_finetune
-
-        data, rejected = import_moshi_finetune(args.source)
-    pipes = any(map(is_pipe, data.wav.values()))  # they are long to open
-    _show_left_out(rejected)
-    data, problems = write_sound(data, args.dest, open_audio=not pipes)
-    _show(problems)
-    rejected += [problem for problem in problems if not problem.repairable]
-    write_rejected(args.dest / "rejected.tsv", rejected)
-    print(f"{args.dest}: {len(data.wav)} recordings, {len(data.utts)} utterances{_left_out(args.dest, rejected)}")
-
-
-def _show_left_out(rejected: list) -> None:
-    _show([f"{item[0]}: {item[1]}" for item in rejected])
-
-
-def _left_out(folder: Path, rejected: list) -> str:
-    return f"; {len(rejected)} left out, see {folder}/rejected.tsv" if rejected else ""
-
-
-def _read(args: argparse.Namespace, path: Path):
-    from audiolm.data.datadir import DataDir
-
-    return DataDir.read(path, allow_pipes=args.allow_pipes)
-
-
-def _show(problems: list) -> None:
-    for problem in problems[:SHOWN]:
-        print(problem, file=sys.stderr)
-    if len(problems) > SHOWN:
-        print(f"… and {len(problems) - SHOWN} more", file=sys.stderr)
 
 
 def _action(actions: argparse._SubParsersAction, name: str, text: str) -> argparse.ArgumentParser:

@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Join every set and print what was rejected."""
-    from audiolm.commands.text import describe_parts
     from audiolm.data import parts
+    from audiolm.data.text_streams import describe_parts
     from audiolm.errors import did_you_mean
 
     if not all(parts.is_kind(args.dir, name, args.kind) for name in args.sets):

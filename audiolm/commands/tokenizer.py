@@ -11,7 +11,6 @@ BPE keeps its ids, and what it lacks of the four gets ids after them.
 """
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 from audiolm.errors import AudiolmError
@@ -56,11 +55,12 @@ def run(args: argparse.Namespace) -> None:
         tokenizer.save(args.out)
         print(f"{args.out}: {tokenizer.vocab_size} ids, as in {args.take}")
         return
+    from audiolm.data.texts import read_texts
     from audiolm.text.tokenizer import train_tokenizer
 
     words: set[str] = set()
     left_out: dict[str, str] = {}
-    tokenizer = train_tokenizer(_texts(args.text, words, left_out), args.vocab_size, args.character_coverage)
+    tokenizer = train_tokenizer(read_texts(args.text, words, left_out), args.vocab_size, args.character_coverage)
     tokenizer.save(args.out)
     for word, where in list(left_out.items())[:NAMED]:
         print(f"left out '{word[:40]}{'…' * (len(word) > 40)}' ({where}): no text stream can hold it; mend the text")
@@ -68,35 +68,3 @@ def run(args: argparse.Namespace) -> None:
         print(f"left out {len(left_out) - NAMED} more words like these")
     whole = sum(len(tokenizer.encode_word(word)) == 1 for word in words)
     print(f"{args.out}: {tokenizer.vocab_size} ids; {whole} of {len(words)} words are one piece each")
-
-
-def _texts(paths: list[Path], words: set[str], left_out: dict[str, str]) -> Iterator[str]:
-    """The texts of the files; adds their distinct words to ``words``.
-
-    Words that SentencePiece would part or pass over go to ``left_out``, with the first place where they stand.
-    """
-    from audiolm.data.documents import document_files, read_documents
-    from audiolm.data.tables import read_ctm
-    from audiolm.text.normalize import tidy
-    from audiolm.text.tokenizer import cannot_be_learnt
-
-    files = [file for path in paths for file in (document_files(path) if path.is_dir() else [path])]
-    for path in files:
-        if not path.is_file():
-            raise AudiolmError(
-                f"no {path} to learn from: the set has no transcripts; 'audiolm align --backend whisper' finds words "
-                "without, in a ctm that --text takes"
-            )
-        if path.name == "ctm":
-            texts = ((f"{word.file} {word.channel} {word.start:g} s", word.word) for word in read_ctm(path))
-        else:
-            texts = read_documents(path)
-        for id, text in texts:
-            found = tidy(text).split()
-            kept = [word for word in found if not cannot_be_learnt(word)]
-            if len(kept) < len(found):
-                for word in found:
-                    if cannot_be_learnt(word):
-                        left_out.setdefault(word, f"{path}: {id}")
-            words.update(kept)
-            yield " ".join(kept)

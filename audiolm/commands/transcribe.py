@@ -13,7 +13,6 @@ transcript each. Audio of another rate is resampled. What cannot be read is told
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,35 +53,17 @@ def run(args: argparse.Namespace) -> None:
     if args.live is not None:
         if args.inputs != [STDIN] or args.out is not None or (args.user or "absent") != "absent":
             raise AudiolmError("--live prints what one speaker says on stdin: give - and neither --out nor --user")
-        _listen(args)
+        from audiolm.models.transcripts import print_live
+
+        if not print_live(sys.stdin.buffer, args.live, _asked(args, "listen")(), STDIN_NAME, args.times):
+            print("audiolm transcribe: no word was heard", file=sys.stderr)
         return
     with tempfile.TemporaryDirectory() as folder:
-        inputs = list(args.inputs)
-        if STDIN in inputs:
-            inputs[inputs.index(STDIN)] = Path(folder) / STDIN_NAME
-            with open(Path(folder) / STDIN_NAME, "wb") as file:
+        piped = Path(folder) / STDIN_NAME
+        if STDIN in args.inputs:
+            with open(piped, "wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
-        _transcribe(args, inputs)
-
-
-def _listen(args: argparse.Namespace) -> None:
-    """Print words as they come; a half-heard one when the sound ends."""
-    from audiolm.models.transcripts import listen_to
-
-    listener, count = _asked(args, "listen")(), 0
-
-    def show(words: list) -> None:
-        nonlocal count
-        count += len(words)
-        for word in words:
-            line = replace(word, file=STDIN_NAME).line if args.times else word.word
-            print(line, end="\n" if args.times else " ", flush=True)
-
-    listen_to(sys.stdin.buffer, args.live, listener, show)
-    if not args.times:
-        print()
-    if not count:
-        print("audiolm transcribe: no word was heard", file=sys.stderr)
+        _transcribe(args, [piped if path == STDIN else path for path in args.inputs])
 
 
 def _transcribe(args: argparse.Namespace, inputs: list[Path]) -> None:
@@ -103,8 +84,7 @@ def _transcribe(args: argparse.Namespace, inputs: list[Path]) -> None:
     for line in [word.line for word in words] if args.times else lines_of_text(found):
         print(line)
     if not words:
-        count = f"{len(found.words)} recording" + "s" * (len(found.words) != 1)
-        print(f"audiolm transcribe: no word was heard in {count}", file=sys.stderr)
+        print(f"audiolm transcribe: no word was heard in {', '.join(found.words)}", file=sys.stderr)
     for name, reason in found.rejected:
         print(f"audiolm transcribe: {name}: {reason}", file=sys.stderr)
 
@@ -112,11 +92,9 @@ def _transcribe(args: argparse.Namespace, inputs: list[Path]) -> None:
 def _asked(args: argparse.Namespace, name: str) -> Callable[..., Any]:
     """What the model that is named does under this name, with the options that are given."""
     spec, model = load_model(args)
-    action = spec.action(name)
-    options = chosen(_kinds(), args, spec.action("transcribe").options, spec.title)
-    if action.options != spec.action("transcribe").options:
-        options = read_options(resolve(action.options), args)
-    return lambda *given: resolve(action.run)(model, *given, options)
+    run, options = spec.action(name).run, spec.action(name).options
+    chosen(_kinds(), args, spec.action("transcribe").options, spec.title)  # whose options hold those of listening
+    return lambda *given: resolve(run)(model, *given, read_options(resolve(options), args))
 
 
 def _kinds() -> list[type]:

@@ -41,6 +41,27 @@ def listen_to(sound: BinaryIO, rate: int, listener: Listening, show: Callable[[l
     show(listener.close())
 
 
+def print_live(sound: BinaryIO, rate: int, listener: Listening, name: str, times: bool) -> int:
+    """Print words as they are heard, a half-heard one when the sound ends; return how many.
+
+    Args:
+        name: of the file in lines of a ctm, which are printed where ``times``.
+    """
+    count = 0
+
+    def show(words: list[Word]) -> None:
+        nonlocal count
+        count += len(words)
+        for word in words:
+            line = replace(word, file=name).line if times else word.word
+            print(line, end="\n" if times else " ", flush=True)
+
+    listen_to(sound, rate, listener, show)
+    if not times:
+        print()
+    return count
+
+
 def _waves(sound: BinaryIO, rate: int, listener: Listening) -> Iterator[np.ndarray]:
     """float32 samples at the listener's rate, about a step at a time."""
     target = listener.sample_rate

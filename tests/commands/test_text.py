@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from audiolm.commands.main import main
-from audiolm.commands.text import num_frames
 from audiolm.data.datadir import DataDir
+from audiolm.data.text_streams import num_frames
 from audiolm.data.tokens import TokenReader
 from audiolm.streams.text import dialogue_text, read_text
 from audiolm.text.tokenizer import BOS, EOS, EPAD, PAD, Tokenizer, train_tokenizer
@@ -150,7 +150,7 @@ def test_frames_of_a_duration():
 
 
 def test_counts_of_all_jobs_are_summed_and_words_far_off_are_named(tmp_path):
-    from audiolm.commands.text import describe_parts
+    from audiolm.data.text_streams import describe_parts
 
     one = '{"frames": 10, "pads": 8, "pieces": 2, "words": 2, '
     one += '"shifted_words": 1, "shifted_frames": %d, "max_shift": %d}'
