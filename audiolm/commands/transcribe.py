@@ -27,7 +27,7 @@ STDIN, STDIN_NAME = Path("-"), "stdin"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options, and those of every family that transcribes or listens."""
     parser.add_argument(
-        "inputs", type=Path, nargs="+", metavar="INPUT", help="audio file, folder, data directory, or - for stdin"
+        "inputs", type=Path, nargs="+", metavar="INPUT", help="file, folder, data directory; - is stdin"
     )
     add_model_options(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for text and ctm (default: print)")
