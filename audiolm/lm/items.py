@@ -27,6 +27,8 @@ class TaskItems:
         task: what it is.
         vocabulary: of the model.
         tokenizer: of text parts.
+        targets: False: only what is given before the first target is read, of items that may have none: where a model
+            begins to generate.
 
     Attributes:
         problems: items that cannot be used, with the reason, by ``<set>/<item>``.
@@ -37,21 +39,33 @@ class TaskItems:
         AudiolmError: an archive is missing, or does not fit the vocabulary; windows of what has no times.
     """
 
-    def __init__(self, name: str, task: Task, vocabulary: Vocabulary, tokenizer: Tokenizer | None = None):
+    def __init__(
+        self,
+        name: str,
+        task: Task,
+        vocabulary: Vocabulary,
+        tokenizer: Tokenizer | None = None,
+        targets: bool = True,
+    ):
         self.name, self.task, self.vocabulary, self.tokenizer = name, task, vocabulary, tokenizer
+        self.targets = targets
+        first = next(number for number, part in enumerate(task.parts) if part.role == "target")
+        self.parts = task.parts if targets else task.parts[:first]
+        if all(part.prompts for part in self.parts):
+            raise AudiolmError(f"task '{name}' has no condition to begin from that is read from a set")
         self.weight = task.weight
         self.problems: dict[str, AudiolmError] = {}
         self.sources: dict[str, str] = {}
         self.features: dict[str, tuple[int, int]] = {}
-        kinds = {part.source for part in task.parts if part.modality != "text"}
-        tables = {part.source for part in task.parts if part.modality == "text" and not part.prompts}
-        self._text = next((part.name for part in task.parts if part.modality == "text"), "text")
-        if self.tokenizer is None and any(part.modality == "text" for part in task.parts):
+        kinds = {part.source for part in self.parts if part.modality != "text"}
+        tables = {part.source for part in self.parts if part.modality == "text" and not part.prompts}
+        self._text = next((part.name for part in self.parts if part.modality == "text"), "text")
+        if self.tokenizer is None and any(part.modality == "text" for part in self.parts):
             raise AudiolmError(f"task '{name}' has text, and no tokenizer is given; name one")
         self.sets = [_Set(directory, sorted(kinds), sorted(tables), tokenizer) for directory in task.sets]
         self._marks = [tuple(self._mark(mark) for mark in (part.begin, part.end)) for part in task.parts]
-        self._prompts = [[self._spelt(prompt) for prompt in part.prompts] for part in task.parts]
-        for part in task.parts:
+        self._prompts = [[self._spelt(prompt) for prompt in part.prompts] for part in self.parts]
+        for part in self.parts:
             self._check(part)
         entries, lengths = [], []
         for number, source in enumerate(self.sets):
@@ -73,38 +87,29 @@ class TaskItems:
     def sequence(self, index: int, key: Key) -> dict[str, np.ndarray]:
         """A sequence as the model reads it, its last token left out: that one is a target only.
 
+        Without targets it is all that is given, a begin mark of the first target last.
+
         Returns:
             by place [T]: ``ids`` int64, absent where features stand; ``targets`` int64, the next id where it is to be
             learnt, else absent; ``part`` int64, number of the place's part; ``prefix`` bool, before the first target.
             Of each part of features: ``<name>`` float32 [N, window, dim], and its places ``<name>_places`` int64 [N].
         """
-        whole = self._whole(index, key, self.task.parts)
-        learnt = whole.pop("learnt")
-        ids = whole["ids"]
-        first = int(learnt.argmax())
+        whole = self._whole(index, key)
+        ids, part, learnt = whole["ids"], whole["part"], whole.pop("learnt")
+        if not self.targets:
+            if (begin := self._marks[len(self.parts)][0]) is not None:
+                ids, part = np.append(ids, begin), np.append(part, len(self.parts))
+            absent = np.full(len(ids), ABSENT)
+            return {**whole, "ids": ids, "targets": absent, "part": part, "prefix": absent < 0}
         return {
             **whole,
             "ids": ids[:-1],
             "targets": np.where(learnt, ids, ABSENT)[1:],
-            "part": whole["part"][:-1],
-            "prefix": np.arange(len(ids) - 1) < first,
+            "part": part[:-1],
+            "prefix": np.arange(len(ids) - 1) < int(learnt.argmax()),
         }
 
-    def conditions(self, index: int, key: Key) -> dict[str, np.ndarray]:
-        """What is given before the first target, a begin mark among it, as :meth:`sequence` has it: where a model
-        begins to generate.
-        """
-        parts = self.task.parts
-        first = next(number for number, part in enumerate(parts) if part.role == "target")
-        whole = self._whole(index, key, parts[:first])
-        mark = self._marks[first][0]
-        ids = np.append(whole["ids"], [] if mark is None else [mark]).astype(np.int64)
-        part = np.append(whole["part"], [] if mark is None else [first]).astype(np.int64)
-        absent = np.full(len(ids), ABSENT)
-        del whole["learnt"]
-        return {**whole, "ids": ids, "part": part, "targets": absent, "prefix": np.ones(len(ids), dtype=bool)}
-
-    def _whole(self, index: int, key: Key, parts: list[Part]) -> dict[str, np.ndarray]:
+    def _whole(self, index: int, key: Key) -> dict[str, np.ndarray]:
         number, item, window = self.entries[index]
         source = self.sets[number]
         start, end = self._window(source, item, window, key)
@@ -113,7 +118,7 @@ class TaskItems:
             read = {kind: part[: self._most(source, kind)] for kind, part in read.items()}
         ids, learnt, part_of, found = [], [], [], {}
         place = 0
-        for which, part in enumerate(parts):
+        for which, part in enumerate(self.parts):
             begin, end = self._marks[which]
             inside = self._part(which, part, read, key)
             if part.modality == "features":
@@ -127,12 +132,7 @@ class TaskItems:
             learnt.append(target)
             part_of.append(np.full(size, which))
             place += size
-        empty = [np.empty(0, dtype=np.int64)]
-        joined = {
-            "ids": np.concatenate(ids or empty),
-            "learnt": np.concatenate(learnt or empty).astype(bool),
-            "part": np.concatenate(part_of or empty),
-        }
+        joined = {"ids": np.concatenate(ids), "learnt": np.concatenate(learnt), "part": np.concatenate(part_of)}
         for name, pieces in found.items():
             joined[name] = np.concatenate([values for values, _ in pieces])
             joined[f"{name}_places"] = np.concatenate([places for _, places in pieces])
@@ -168,15 +168,16 @@ class TaskItems:
         if item in source.unspellable:
             raise source.unspellable[item]
         if missing := source.missing(item):
-            roles = {part.source: part.role for part in self.task.parts}
+            roles = {part.source: part.role for part in self.parts}
             raise AudiolmError(
                 f"task '{self.name}': '{item}' has no '{missing[0]}', its {roles[missing[0]]}; run the stage that "
                 f"writes it, or leave the item out of {source.directory}"
             )
         total, seconds = source.seconds(item), self.task.seconds
         windows = 1 if seconds is None else max(1, ceil(total / seconds - ROUNDING))
-        length = -1  # the last token is a target only
-        for which, part in enumerate(self.task.parts):
+        # The last token is a target only; or a begin mark comes last.
+        length = -1 if self.targets else int(self._marks[len(self.parts)][0] is not None)
+        for which, part in enumerate(self.parts):
             length += sum(mark is not None for mark in self._marks[which])
             if part.prompts:
                 length += max(map(len, self._prompts[which]))

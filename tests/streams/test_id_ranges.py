@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiolm.errors import AudiolmError
+from audiolm.streams.patterns import flatten, unflatten
 from audiolm.streams.vocabulary import Kind, Vocabulary
 
 KINDS = {"text": Kind(100, start=0), "units": Kind(50), "codes": Kind(8, levels=3)}
@@ -46,6 +47,17 @@ def test_every_id_is_of_one_kind_and_back(sizes):
         assert mine.sum() == sizes[name][0] * sizes[name][1]
         assert (tokens + levels[mine] * sizes[name][0] + vocabulary.ranges[name].start == ids[mine]).all()
         assert (vocabulary.mask([name]) == mine).all()
+
+
+@given(st.integers(1, 5), st.integers(1, 9), st.integers(0, 6), st.integers(0, 9))
+def test_levels_in_a_row_come_back(levels, size, frames, seed):
+    """Codes as AudioLM's coarse stage has them: ids by level, flattened, and back; each place says its level."""
+    vocabulary = Vocabulary({"codes": Kind(size, levels), "units": Kind(3)})
+    codes = np.random.default_rng(seed).integers(0, size, (frames, levels))
+    sequence = flatten(vocabulary.ids("codes", codes if levels > 1 else codes[:, 0]).reshape(frames, levels))
+    assert vocabulary.level(sequence).tolist() == list(range(levels)) * frames
+    ids = unflatten(sequence, levels)
+    assert (vocabulary.tokens("codes", ids) == codes).all()
 
 
 @pytest.mark.parametrize(

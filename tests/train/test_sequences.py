@@ -1,6 +1,7 @@
 """Sequences of several vocabularies and features: what stands in a row, equal to each alone, on any number of ranks."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -38,7 +39,22 @@ def test_conditions_and_targets_in_order(dump):
         assert found["part"].tolist() == [0] * (len(p) + 1) + [1] * len(c)
         assert found["prefix"].tolist() == [True] * (len(p) + 1) + [False] * len(c)
         assert items.lengths[index] == len(found["ids"])
-        assert items.conditions(index, Key(0, 0))["ids"].tolist() == [*p, EOS]
+
+
+def test_what_a_model_begins_to_generate_from_needs_no_targets(dump):
+    items = TaskItems("tts", tasks(dump)["tts"], VOCABULARY)
+    whole = items.sequence(3, Key(0, 0))
+    shutil.rmtree(dump / "codes")
+    given = TaskItems("tts", tasks(dump)["tts"], VOCABULARY, targets=False)
+    found = SequenceExamples({"tts": given}, 20).collate([{"task": 0, "sequences": [given.sequence(3, Key(0, 0))]}])
+    assert found["ids"][found["prefix"]].tolist() == whole["ids"][whole["prefix"]].tolist()
+    assert (found["targets"] == -1).all() and given.lengths[3] == whole["prefix"].sum()
+    shutil.rmtree(dump / "units")
+    given = TaskItems("hear", tasks(dump)["hear"], VOCABULARY, targets=False)
+    found = given.sequence(0, Key(0, 0))
+    assert found["ids"][-1] == VOCABULARY.ranges["speech"].start and len(found["ids"]) == given.lengths[0]
+    with pytest.raises(AudiolmError, match="task 'tts' has no condition to begin from"):
+        TaskItems("tts", Task(tasks(dump)["tts"].parts[1:], [str(dump)]), VOCABULARY, targets=False)
 
 
 def test_levels_are_flattened_and_come_back(dump):
