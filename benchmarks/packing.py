@@ -1,6 +1,6 @@
 """Packed rows against padded batches: real tokens a second in training on lengths like those of LibriSpeech.
 
-    OMP_NUM_THREADS=2 python benchmarks/packing.py [--updates 4] [--data DIR]
+    OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=2 python benchmarks/packing.py [--updates 4] [--data DIR]
     ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=2 python benchmarks/packing.py
 
 The same transformer (4 layers of 256 channels) and AdamW learn about the same number of real tokens an update, those of
