@@ -26,9 +26,7 @@ STDIN, STDIN_NAME = Path("-"), "stdin"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's options, and those of every family that transcribes or listens."""
-    parser.add_argument(
-        "inputs", type=Path, nargs="+", metavar="INPUT", help="file, folder, data directory; - is stdin"
-    )
+    parser.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="file, folder, data directory, -: stdin")
     add_model_options(parser)
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for text and ctm (default: print)")
     parser.add_argument("--times", action="store_true", help="print lines of a ctm in place of texts")
