@@ -114,3 +114,38 @@ def _code(path: Path) -> str:
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
+
+
+def test_files_make_no_circles():
+    files = {".".join(("audiolm", *path.relative_to(ROOT).with_suffix("").parts)): path for path in ROOT.rglob("*.py")}
+    modules = {name.removesuffix(".__init__"): path for name, path in files.items() if name != "audiolm.__init__"}
+    imports = {name: _imported_modules(path) & modules.keys() for name, path in modules.items()}
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, f"a circle of imports: {' -> '.join([*trail[trail.index(name) :], name])}"
+        if name not in done:
+            for other in sorted(imports[name]):
+                visit(other, (*trail, name))
+            done.add(name)
+
+    for name in imports:
+        visit(name, ())
+
+
+def _imported_modules(path: Path) -> set[str]:
+    """Modules that a file imports, at its top or inside functions, but for types alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if node not in for_types and isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        if node not in for_types and isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found - {"audiolm"}

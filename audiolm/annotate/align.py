@@ -7,14 +7,15 @@ the corpus's own ``ctm``.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from audiolm.annotate.batches import worked
 from audiolm.annotate.sources import utts_by_reco
+from audiolm.annotate.timed import Failure, TimedWord, Utterance
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Word
 from audiolm.errors import AudiolmError, did_you_mean
@@ -24,50 +25,6 @@ CONTEXT = 0.3  # seconds of audio around an utterance that the aligner sees: sil
 BATCH = 32  # utterances
 
 BACKENDS = ("given", "pocketsphinx", "ctc", "wav2vec2")
-
-
-class TimedWord(NamedTuple):
-    """A word as the transcript writes it, seconds, and how sure the aligner is (0…1)."""
-
-    word: str
-    start: float
-    end: float
-    confidence: float = 1.0
-
-
-class Failure(NamedTuple):
-    """Why an utterance has no alignment, or a stretch no words; ``silent``: because nobody speaks in it."""
-
-    reason: str
-    silent: bool = False
-
-
-NOTHING = Failure("no word heard in it", silent=True)
-
-
-class Partial(NamedTuple):
-    """Words of a stretch of which parts were not understood: ``lost`` has (start, end, why), in its seconds."""
-
-    words: list[TimedWord]
-    lost: list[tuple[float, float, Failure]]
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """Audio with a transcript.
-
-    Attributes:
-        wav: float32 [samples] at ``fs`` Hz, with up to CONTEXT s of the recording on both sides.
-        words: as the transcript writes them.
-        start, end: seconds of the utterance itself within ``wav``.
-    """
-
-    id: str
-    wav: np.ndarray
-    fs: int
-    words: list[str]
-    start: float
-    end: float
 
 
 class Aligner(Protocol):

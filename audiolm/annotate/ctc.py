@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audiolm.annotate.align import Failure, TimedWord, Utterance
+from audiolm.annotate.timed import Failure, TimedWord, Utterance
 from audiolm.data.audio import resample
 from audiolm.errors import AudiolmError
 from audiolm.text.normalize import normalize

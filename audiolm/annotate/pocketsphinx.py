@@ -12,8 +12,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from audiolm.annotate.align import Failure, TimedWord, Utterance
 from audiolm.annotate.pronunciations import guess
+from audiolm.annotate.timed import Failure, TimedWord, Utterance
 from audiolm.data.audio import resample
 from audiolm.text.normalize import normalize
 

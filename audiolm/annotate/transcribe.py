@@ -15,9 +15,9 @@ from typing import Protocol
 
 import numpy as np
 
-from audiolm.annotate.align import NOTHING, Failure, Partial, TimedWord
 from audiolm.annotate.batches import worked
 from audiolm.annotate.segmentation import cut_at_pauses
+from audiolm.annotate.timed import NOTHING, Failure, Partial, TimedWord
 from audiolm.annotate.turns import Region, union
 from audiolm.annotate.vad import SileroVad, Smoothing, VoiceActivity
 from audiolm.data.audio import info, resample

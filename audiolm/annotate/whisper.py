@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiolm.annotate.align import Failure, TimedWord
+from audiolm.annotate.timed import Failure, TimedWord
 from audiolm.encoders.hub import find_weights, reachable
 from audiolm.errors import AudiolmError, first_line
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audiolm.annotate.align import NOTHING, Failure, Partial, TimedWord
 from audiolm.annotate.attention import FRAME, Reading, read_along, words_of
 from audiolm.annotate.plausible import judge
+from audiolm.annotate.timed import NOTHING, Failure, Partial, TimedWord
 from audiolm.annotate.turns import Region
 from audiolm.annotate.whisper import SAMPLE_RATE, check_knows, check_language, languages_of, load_transformers
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audiolm.annotate.align import Failure, TimedWord
 from audiolm.annotate.attention import FRAME
 from audiolm.annotate.plausible import COMPRESSION, LOGPROB, NO_SPEECH, judge
+from audiolm.annotate.timed import Failure, TimedWord
 from audiolm.annotate.whisper import SAMPLE_RATE, check_knows, shown
 from audiolm.encoders.hub import find_weights
 from audiolm.errors import AudiolmError, did_you_mean, first_line

@@ -13,7 +13,7 @@ from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.nn.conv import fold_weight_norm, folded_state
 from audiolm.spec import ExportRequest
-from audiolm.train import checkpoint, config
+from audiolm.train import checkpoint, saved
 from audiolm.train.options import read_config
 
 # What must be there of a codec on the hub, the preferred weights first.
@@ -148,7 +148,7 @@ def _locate(name: str | Path) -> tuple[Layout | None, Path]:
 
 
 def _load_own(exp_dir: Path) -> Codec:
-    system, settings = config.load(exp_dir)
+    system, settings = saved.load(exp_dir)
     if system != "codec":
         raise AudiolmError(f"{exp_dir} holds a {system}, expected a codec; name a codec's experiment directory")
     codec = Codec(settings)

@@ -36,7 +36,8 @@ from audiolm.train.config import OptimizerConfig
 from audiolm.train.logs import logger
 from audiolm.train.randomness import Key
 from audiolm.train.sounds import Sounds
-from audiolm.train.system import Batch, System, check_same_tensors, decay_matrices, hidden_kernels
+from audiolm.train.system import Batch, System, decay_matrices, hidden_kernels
+from audiolm.train.tensors import check_same_tensors
 
 DISTILLATION = "distillation.safetensors"  # beside the exported codec
 

@@ -11,7 +11,7 @@ for it, cancels it when it is interrupted, and finds it again when it was killed
 import argparse
 from dataclasses import fields
 
-from audiolm.jobs.backend import BACKENDS
+from audiolm.jobs.backends import BACKENDS
 
 # The attributes of audiolm.jobs.backend.Place as options.
 PLACE: dict[str, dict] = {
@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the array; the exit status is 1 where a job failed."""
-    from audiolm.jobs.backend import Place, get_backend
+    from audiolm.jobs.backend import Place
+    from audiolm.jobs.backends import get_backend
     from audiolm.jobs.launch import launch, parse_array
 
     given = {field.name: vars(args)[field.name] for field in fields(Place) if field.name in args}

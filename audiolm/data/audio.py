@@ -15,7 +15,6 @@ import numpy as np
 import soundfile
 import soxr
 
-from audiolm.data.datadir import DataDir
 from audiolm.data.decoding import Decoder, opened
 from audiolm.data.files import atomic
 from audiolm.errors import AudiolmError
@@ -54,8 +53,7 @@ def info(path: str | os.PathLike, allow_pipes: bool = False) -> Info:
 
 
 def read(
-    source: DataDir | str | os.PathLike,
-    reco: str | None = None,
+    path: str | os.PathLike,
     start: float = 0.0,
     duration: float | None = None,
     fs: int | None = None,
@@ -63,24 +61,20 @@ def read(
     expect_fs: int | None = None,
     allow_pipes: bool = False,
 ) -> np.ndarray:
-    """Samples of a recording of a data directory, or of a file: float32 [samples] in −1…1.
+    """Samples of a file: float32 [samples] in −1…1.
 
     Args:
         start, duration: the window in seconds; None reads to the end.
         fs: resample to this rate. A window is cut from the resampled whole, so neighbouring windows fit together.
-        channel: of a file with several channels, the 0-based one to take, or ``"mix"`` for their mean. A data
-            directory's own recording takes what ``reco2file_and_channel`` says; one-channel files need neither.
+        channel: of a file with several channels, the 0-based one to take, or ``"mix"`` for their mean; files of one
+            channel need neither.
         expect_fs: the rate that the file itself must have.
 
     Raises:
         AudiolmError: missing, empty, truncated, not audio, no samples, NaN or infinite samples, several channels and
             none picked, another rate than ``expect_fs``, a window outside, a pipe that is not allowed or fails.
     """
-    if isinstance(source, DataDir):
-        channel = source.channel(reco) if channel is None else channel
-        path, allow_pipes = source.wav_path(reco), source.allow_pipes
-    else:
-        path = os.fspath(source)
+    path = os.fspath(path)
     wav, rate = read_channels(path, start, duration, fs, expect_fs, allow_pipes)
     if channel == "mix":
         return wav.mean(axis=1)

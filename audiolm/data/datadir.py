@@ -317,7 +317,14 @@ class DataDir:
         """
         from audiolm.data import audio
 
-        return audio.read(self, reco, start=start, duration=duration, fs=fs)
+        return audio.read(
+            self.wav_path(reco),
+            start=start,
+            duration=duration,
+            fs=fs,
+            channel=self.channel(reco),
+            allow_pipes=self.allow_pipes,
+        )
 
     def duration(self, reco: str) -> float:
         """Seconds of a recording: ``reco2dur``, else the file's header."""

@@ -33,7 +33,7 @@ from audiolm.nn.transformer import TransformerConfig
 from audiolm.text.specials import SENTENCEPIECE, Specials
 from audiolm.text.tokenizer import SentencePiece, Tokenizer
 from audiolm.train.checkpoint import save_tensors
-from audiolm.train.system import check_same_tensors
+from audiolm.train.tensors import check_same_tensors
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 # model_type -> rope_theta and rms_norm_eps where the file does not tell them (transformers' defaults)

@@ -16,6 +16,7 @@ from audiolm.lm.backbone import Backbone
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.text.tokenizer import FILES, Specials, Tokenizer
 from audiolm.train import checkpoint
+from audiolm.train.tensors import check_same_tensors
 
 PREFIX = "backbone."  # of our experiments' tensors
 SHAPE = "shape.yaml"  # of an experiment that was exported: the model's section, to train one of the same shape
@@ -116,7 +117,7 @@ def load_backbone(backbone: Backbone, state: Mapping[str, Tensor]) -> None:
         AudiolmError: names or shapes differ.
     """
     own = {f"{PREFIX}{name}": tensor for name, tensor in backbone.state_dict().items()}
-    checkpoint.check_same_tensors(own, state)
+    check_same_tensors(own, state)
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(state[name])

@@ -7,7 +7,7 @@ import torch
 
 from audiolm.errors import AudiolmError
 from audiolm.spec import ModelSpec, all_specs, find_spec, resolve
-from audiolm.train.config import system_of
+from audiolm.train.saved import system_of
 
 MANIFEST = "audiolm.json"  # of a directory that audiolm export has made of a model and its parts
 

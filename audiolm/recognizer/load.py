@@ -6,7 +6,7 @@ import torch
 
 from audiolm.errors import AudiolmError
 from audiolm.recognizer.model import Recognizer
-from audiolm.train import checkpoint, config
+from audiolm.train import checkpoint, saved
 
 
 def load_recognizer(exp_dir: str | Path, device: str | torch.device = "cpu") -> Recognizer:
@@ -15,7 +15,7 @@ def load_recognizer(exp_dir: str | Path, device: str | torch.device = "cpu") -> 
     Raises:
         AudiolmError: no finished recogniser there, or weights of another shape (the first differing names are told).
     """
-    system, settings = config.load(exp_dir)
+    system, settings = saved.load(exp_dir)
     if system != "recognizer":
         raise AudiolmError(
             f"{exp_dir} holds a {system}, expected a recogniser; name a recogniser's experiment directory"

@@ -4,7 +4,7 @@ from html import escape
 from pathlib import Path
 
 from audiolm.score import codec_table
-from audiolm.train import config
+from audiolm.train import saved
 
 LEAD = "What it is made of, and how many tokens and bits stand for a second of sound."
 ENTRIES = {  # by kind of quantizer
@@ -16,7 +16,7 @@ ENTRIES = {  # by kind of quantizer
 
 def card(codec_dir: Path) -> str:
     """Rates, size and make of a trained codec, and a table of published codecs to open."""
-    codec, settings = codec_table.read_codec(str(codec_dir)), config.load(codec_dir)[1]
+    codec, settings = codec_table.read_codec(str(codec_dir)), saved.load(codec_dir)[1]
     frame = 1000 / codec.frame_rate
     rows = {
         "sound": f"{codec.sample_rate} Hz, one channel",
@@ -39,7 +39,7 @@ def is_distilled(codec_dir: Path) -> bool:
     """Whether level 1 learns from a teacher, and may be called semantic; True where no config says."""
     if not (codec_dir / "config.yaml").is_file():
         return True
-    return config.load(codec_dir)[1].teacher is not None
+    return saved.load(codec_dir)[1].teacher is not None
 
 
 def _kind(side) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from audiolm.data.tokens import TokenReader
 from audiolm.score.codebooks import perplexity
-from audiolm.train import config
+from audiolm.train import saved
 
 WIDTH, HEIGHT = 260, 90
 COLOURS = 9  # of page.css, line0 …
@@ -21,7 +21,7 @@ def beside_training(codec_dir: Path) -> str:
     """Why the learning curves may show another perplexity; empty where the codec's settings are not at hand."""
     if not (codec_dir / "config.yaml").is_file():
         return ""
-    steps = round(1 / (1 - config.load(codec_dir)[1].quantizer.decay))
+    steps = round(1 / (1 - saved.load(codec_dir)[1].quantizer.decay))
     return (
         f" The perplexity among the learning curves is another one: a moving average over about the last {steps} "
         "steps of training, which begins where k-means has just spread the entries over the sounds. After fewer steps "

@@ -13,9 +13,9 @@ from audiolm.report.environment import environment, trainings
 from audiolm.score.results import collect
 from audiolm.spec import find_spec, resolve
 from audiolm.text.tokenizer import Tokenizer
-from audiolm.train.config import system_of
 from audiolm.train.logs import read_metrics
 from audiolm.train.reference import NAME, read_reference
+from audiolm.train.saved import system_of
 
 HERE = Path(__file__).parent
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from audiolm.data.datadir import DataDir
 from audiolm.data.readers import read_utt2spk
 from audiolm.errors import AudiolmError
-from audiolm.train import config
+from audiolm.train import saved
 
 
 def speakers(folder: Path) -> set[str]:
@@ -20,7 +20,7 @@ def speakers(folder: Path) -> set[str]:
 def trained_on(codec_dir: Path, work: Path) -> set[str] | None:
     """The speakers that a codec was trained on; None where its training set is not at hand or tells of none."""
     try:
-        folders = config.load(codec_dir)[1].train_dir
+        folders = saved.load(codec_dir)[1].train_dir
     except AudiolmError:  # a released codec
         return None
     found: set[str] = set()

@@ -19,7 +19,7 @@ from audiolm.errors import AudiolmError
 from audiolm.score.abx import MAX_SIZE_GROUP, MAX_X_ACROSS, Abx, abx, frames_of
 from audiolm.score.items import Item, NoTriples
 from audiolm.score.record import Score
-from audiolm.train import config
+from audiolm.train import saved
 from audiolm.train.checkpoint import checksum
 
 PROTOCOL = (
@@ -50,7 +50,7 @@ def score(codec_dir: Path, dump: Path, items: Sequence[Item], source: str, data:
     Raises:
         AudiolmError: the codes are another codec's, features are not finite, or no triple can be made at all.
     """
-    codec, settings = load_codec(codec_dir), config.load(codec_dir)[1]
+    codec, settings = load_codec(codec_dir), saved.load(codec_dir)[1]
     original = DataDir.read(dump / "audio")
     codes = TokenReader(dump / "codes", "codes", checksum(codec_dir))
     files = {item.file for item in items if item.file in codes}

@@ -33,6 +33,10 @@ class Tokenizer(ABC):
     specials: Specials = SENTENCEPIECE
     leading_space: ClassVar[bool] = True
     file: ClassVar[str] = MODEL_FILE
+    kinds: ClassVar[dict[str, type["Tokenizer"]]] = {}  # by their file; audiolm.text.tokenizer imports both
+
+    def __init_subclass__(cls):
+        Tokenizer.kinds[cls.file] = cls
 
     def __init__(self):
         self._spell = functools.lru_cache(CACHE)(lambda word: tuple(self.encode_word(word)))
@@ -47,9 +51,6 @@ class Tokenizer(ABC):
         Raises:
             AudiolmError: none there, or one that text streams cannot use.
         """
-        from audiolm.text.byte_bpe import ByteBPE
-        from audiolm.text.unigram import SentencePiece
-
         path = Path(path)
         file = path / MODEL_FILE if path.is_dir() else path
         if path.is_dir() and not file.is_file():
@@ -58,13 +59,13 @@ class Tokenizer(ABC):
                 names = ", ".join(other.name for other in others[:3])
                 raise AudiolmError(f"{path} holds {len(others)} SentencePiece models: {names}; name one of the files")
             if not others and (path / JSON_FILE).is_file():
-                return ByteBPE.read(path / JSON_FILE)
+                return Tokenizer.kinds[JSON_FILE].read(path / JSON_FILE)
             file = others[0] if others else file
         if not file.is_file():
             raise AudiolmError(f"no tokenizer at {file}; make one with: audiolm tokenizer --out {path}")
         if file.suffix == ".json":
-            return ByteBPE.read(file)
-        return SentencePiece(file.read_bytes(), source=str(file))
+            return Tokenizer.kinds[JSON_FILE].read(file)
+        return Tokenizer.kinds[MODEL_FILE].read(file)
 
     @staticmethod
     def is_in(folder: str | os.PathLike) -> bool:

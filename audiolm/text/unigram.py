@@ -41,6 +41,11 @@ class SentencePiece(Tokenizer):
         AudiolmError: not a SentencePiece model, other special ids, or no byte fallback.
     """
 
+    @classmethod
+    def read(cls, file: Path) -> "SentencePiece":
+        """The tokenizer of a ``.model`` file."""
+        return cls(file.read_bytes(), source=str(file))
+
     def __init__(self, model: bytes, source: str = "tokenizer"):
         super().__init__()
         from sentencepiece import SentencePieceProcessor

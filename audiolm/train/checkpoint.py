@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from audiolm.data.files import atomic, step_folders, temporary
 from audiolm.errors import AudiolmError
 from audiolm.train.shard import shard_like
-from audiolm.train.system import check_same_tensors
+from audiolm.train.tensors import check_same_tensors
 
 Tensors = dict[str, Tensor]
 MODEL = "model.safetensors"

@@ -11,7 +11,6 @@ A YAML file (or several, merged in order) names the system and overrides default
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from audiolm.config.checks import at_least
@@ -153,35 +152,3 @@ class TrainConfig:
     optimizers: dict[str, OptimizerConfig]
     config: Any
     complete: dict[str, Any]
-
-
-def system_of(exp_dir: str | Path) -> str:
-    """Return the name of the system that an experiment directory's ``config.yaml`` is of.
-
-    Raises:
-        AudiolmError: the file is missing, or names none.
-    """
-    from audiolm.config.yaml_files import read_mapping
-
-    path = Path(exp_dir) / "config.yaml"
-    if not path.is_file():
-        raise AudiolmError(f"no {path}: '{exp_dir}' is not an experiment that audiolm train has begun")
-    system = read_mapping(path).get("system")
-    if not isinstance(system, str):
-        raise AudiolmError(f"{path} names no system; expected a line such as 'system: codec'")
-    return system
-
-
-def load(exp_dir: str | Path) -> tuple[str, Any]:
-    """Return (system name, the system's configuration) of an experiment directory, from its ``config.yaml``.
-
-    Raises:
-        AudiolmError: the file is missing or does not fit the system.
-    """
-    from audiolm.train.options import read_config
-
-    path = Path(exp_dir) / "config.yaml"
-    if not path.is_file():
-        raise AudiolmError(f"no {path}: '{exp_dir}' is not an experiment that audiolm train has begun")
-    run = read_config([path])
-    return run.system, run.config

@@ -10,13 +10,14 @@ from torch.utils.checkpoint import checkpoint
 
 from audiolm.errors import AudiolmError
 from audiolm.train.config import TrainConfig
-from audiolm.train.system import Batch, System
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
 
+    from audiolm.train.system import Batch, System
 
-def shard(system: System, mesh: "DeviceMesh", bf16: bool) -> System:
+
+def shard(system: "System", mesh: "DeviceMesh", bf16: bool) -> "System":
     """Divide every parameter of ``system`` among the ranks of ``mesh``, block by block (FSDP2, Zhao et al. 2023).
 
     A block's weights are whole while it computes, in bf16 where that is the precision; what is in no block stays whole
@@ -40,7 +41,7 @@ def shard(system: System, mesh: "DeviceMesh", bf16: bool) -> System:
     return system
 
 
-def check_shardable(run: TrainConfig, system: System) -> None:
+def check_shardable(run: TrainConfig, system: "System") -> None:
     """Raise an :class:`AudiolmError` for what cannot be trained in shards."""
     name = type(system).__name__
     if not system.blocks():
@@ -53,7 +54,7 @@ def check_shardable(run: TrainConfig, system: System) -> None:
             )
 
 
-def _touch_all(system: System) -> None:
+def _touch_all(system: "System") -> None:
     """Let every parameter outside the blocks have a gradient, zero where a rank's batch does not need it: ranks must
     reduce the same gradients.
     """
@@ -61,7 +62,7 @@ def _touch_all(system: System) -> None:
     in_blocks = {p for block in system.blocks() for p in block.parameters()}
     names = [name for name, p in system.named_parameters() if p.requires_grad and p not in in_blocks]
 
-    def with_all(system: System, batch: Batch, step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def with_all(system: "System", batch: "Batch", step: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         values, metrics = losses(batch, step)
         parameters = dict(system.named_parameters())  # whole for now, and other tensors than those that are trained
         nothing = sum((parameters[name].flatten()[:1] * 0).sum() for name in names)

@@ -50,10 +50,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from audiolm.errors import AudiolmError
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.randomness import Key
 from audiolm.train.sounds import Sounds
+from audiolm.train.tensors import check_same_tensors
 
 Batch = Any  # what collate returns: tensors in dicts, lists, tuples or dataclasses
 
@@ -205,27 +205,6 @@ class System(nn.Module):
                 if tensor.data_ptr() not in owned:
                     raise TypeError(f"export_state computes '{name}': {type(self).__name__} must override load_init")
                 tensor.copy_(state[name])
-
-
-def check_same_tensors(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Raise an :class:`AudiolmError` that names the first differing names and shapes, or return if there are none."""
-    shapes = [
-        f"'{name}' {list(found[name].shape)} for {list(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in found and found[name].shape != tensor.shape
-    ]
-    kinds = {
-        "missing": [f"'{name}'" for name in expected if name not in found],
-        "not known here": [f"'{name}'" for name in found if name not in expected],
-        "of another shape": shapes,
-    }
-    problems = [
-        f"{len(names)} {kind}: {', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
-        for kind, names in kinds.items()
-        if names
-    ]
-    if problems:
-        raise AudiolmError(f"weights do not fit this model: {'; '.join(problems)}; use the config they were made with")
 
 
 def decay_matrices(*modules: nn.Module, lr_scale: float = 1.0, hidden: bool = False) -> list[dict[str, Any]]:

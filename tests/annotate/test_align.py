@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from audiolm.annotate.align import CONTEXT, Failure, TimedWord, align_recordings, given_words, make_aligner
+from audiolm.annotate.align import CONTEXT, align_recordings, given_words, make_aligner
+from audiolm.annotate.timed import Failure, TimedWord
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Segment, Word

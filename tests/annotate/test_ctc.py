@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audiolm.annotate.align import Failure, Utterance
+from audiolm.annotate.timed import Failure, Utterance
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchaudio")

@@ -164,7 +164,7 @@ def dialogue(shared_data):
     parts, turns, now = [], [], 0.5
     for first, second in zip(*by_speaker, strict=True):
         for speaker, utt in enumerate((first, second)):
-            wav = audio.read(data, utt, duration=min(5.0, data.duration(utt)))
+            wav = data.audio(utt, duration=min(5.0, data.duration(utt)))
             parts += [np.zeros(FS // 2, np.float32), wav]
             turns.append(Turn("d", "1", now, len(wav) / FS, f"reader{speaker}"))
             now += len(wav) / FS + 0.5

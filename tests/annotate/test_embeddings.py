@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from audiolm.annotate.embeddings import ResemblyzerEncoder
-from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 
 
@@ -18,7 +17,7 @@ def readers(shared_data):
     """Speaker -> two of that person's utterances, float32 at 16 kHz."""
     data = DataDir.read(shared_data / "librispeech_test_other")
     return {
-        spk: [audio.read(data, utt, duration=6.0 if data.duration(utt) > 6 else None) for utt in utts[:2]]
+        spk: [data.audio(utt, duration=6.0 if data.duration(utt) > 6 else None) for utt in utts[:2]]
         for spk, utts in data.spk2utt().items()
     }
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from audiolm.annotate.align import Failure, Utterance, align_recordings
+from audiolm.annotate.align import align_recordings
 from audiolm.annotate.pocketsphinx import PocketSphinxAligner, PocketSphinxPhones
+from audiolm.annotate.timed import Failure, Utterance
 from audiolm.annotate.transcribe import make_transcriber, transcribe_recordings
 from audiolm.data import audio
 from audiolm.data.datadir import DataDir

@@ -108,12 +108,9 @@ def test_segmentation_equals_pyannote_audio():
 @pytest.mark.slow
 def test_readers_of_real_speech(shared_data):
     """Embeddings part two real readers; one reader alone stays one."""
-    from audiolm.data import audio
 
     data = DataDir.read(shared_data / "librispeech_test_other")
-    first, second = (
-        [audio.read(data, utt, duration=4.0) for utt in utts[:2]] for utts in list(data.spk2utt().values())[:2]
-    )
+    first, second = ([data.audio(utt, duration=4.0) for utt in utts[:2]] for utts in list(data.spk2utt().values())[:2])
     rows = np.concatenate([CamPlusPlus().embed(part, FS, [(0.5, 2.0)]) for part in (*first, *second)])
     similarity = rows @ rows.T
     assert min(similarity[0, 1], similarity[2, 3]) > similarity[:2, 2:].max()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiolm.annotate.align import Failure, Partial, TimedWord
+from audiolm.annotate.timed import Failure, Partial, TimedWord
 from audiolm.annotate.transcribe import (
     LONGEST,
     MARGIN,

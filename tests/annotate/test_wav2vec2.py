@@ -9,8 +9,8 @@ torchaudio = pytest.importorskip("torchaudio")
 from tiny_models import wav2vec2_ctc  # noqa: E402
 
 from audiolm.annotate import wav2vec2  # noqa: E402
-from audiolm.annotate.align import Failure, Utterance  # noqa: E402
 from audiolm.annotate.ctc import CtcAligner  # noqa: E402
+from audiolm.annotate.timed import Failure, Utterance  # noqa: E402
 from audiolm.annotate.wav2vec2 import Wav2Vec2Posteriors, load_posteriors  # noqa: E402
 from audiolm.errors import AudiolmError  # noqa: E402
 

@@ -5,7 +5,7 @@ import pytest
 from tiny_models import openai_whisper, transformers_whisper
 
 from audiolm.annotate import plausible
-from audiolm.annotate.align import Failure
+from audiolm.annotate.timed import Failure
 from audiolm.annotate.whisper import WhisperTimestamped, load_openai
 from audiolm.annotate.whisper_batched import WhisperBatched
 from audiolm.encoders import hub

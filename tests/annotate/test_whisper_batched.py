@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from audiolm.annotate.align import NOTHING, Failure, Partial, TimedWord
+from audiolm.annotate.timed import NOTHING, Failure, Partial, TimedWord
 from audiolm.annotate.whisper_batched import Heard, WhisperBatched, fuller, listened
 
 FS = 16000

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiolm.annotate.align import Failure, TimedWord
+from audiolm.annotate.timed import Failure, TimedWord
 from audiolm.annotate.whisper_ct2 import FasterWhisper, lasting
 from audiolm.data.datadir import DataDir
 from audiolm.encoders import hub

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiolm.annotate.align import Failure, Partial
+from audiolm.annotate.timed import Failure, Partial
 from audiolm.data.datadir import DataDir
 
 pytestmark = pytest.mark.slow

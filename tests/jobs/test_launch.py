@@ -11,7 +11,7 @@ import pytest
 
 from audiolm.errors import AudiolmError
 from audiolm.jobs import launch as module
-from audiolm.jobs.backend import get_backend
+from audiolm.jobs.backends import get_backend
 from audiolm.jobs.launch import launch, parse_array
 from audiolm.jobs.local import LocalBackend
 

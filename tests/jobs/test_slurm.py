@@ -10,7 +10,8 @@ from fake_slurm import FakeSlurm
 from audiolm.commands.main import main
 from audiolm.errors import AudiolmError
 from audiolm.jobs import member, slurm, slurm_client
-from audiolm.jobs.backend import Place, get_backend
+from audiolm.jobs.backend import Place
+from audiolm.jobs.backends import get_backend
 from audiolm.jobs.launch import launch, parse_array
 from audiolm.jobs.slurm import SlurmBackend
 from audiolm.jobs.slurm_client import State, compress, sbatch_arguments
@@ -77,7 +78,7 @@ def test_numbers_of_jobs_as_sbatch_takes_them(indices, text):
 
 def test_the_command_line_fills_the_place(monkeypatch, tmp_path):
     seen = []
-    monkeypatch.setattr("audiolm.jobs.backend.BACKENDS", {"slurm": lambda *given: seen.append(given)})
+    monkeypatch.setattr("audiolm.jobs.backends.BACKENDS", {"slurm": lambda *given: seen.append(given)})
     monkeypatch.setattr("audiolm.jobs.launch.launch", lambda jobs, backend, gpus, retries: seen.append((gpus, retries)))
     options = "--backend slurm --max_jobs 9 --mem 8G --time 1:00 --partition p --account a --qos q --cpus 3 --gpu 1"
     options += " --nodes 2 --tasks 4 --retries 2 --sbatch=--exclude=n7 --sbatch=--nice"

@@ -23,10 +23,10 @@ from audiolm.streams.delays import delay
 from audiolm.streams.grid import ABSENT
 from audiolm.streams.pauses import shorten_pauses, sounding
 from audiolm.text.tokenizer import BOS, EOS, PAD
-from audiolm.train.config import load
 from audiolm.train.experiment import check_config, write_config
 from audiolm.train.options import read_config
 from audiolm.train.randomness import Key
+from audiolm.train.saved import load
 from tests.models.conftest import ENTRIES, LEVELS, RATE, TEXT, model_config
 
 MODEL = model_config()

@@ -8,7 +8,6 @@ import pytest
 import torch
 import yaml
 
-from audiolm.data import audio
 from audiolm.data.datadir import DataDir
 from audiolm.data.tables import Segment
 from audiolm.data.tokens import TokenReader, TokenWriter
@@ -195,12 +194,12 @@ def test_what_is_written(tmp_path):
     first, second = data.words()["d-A"]
     assert (first.start, first.duration, first.word) == (0.2, 0.16, "bb")
     assert (second.start, second.word) == (0.6, "c") and data.words()["e-2"][0].channel == "2"
-    wav = audio.read(data, "d-A"), audio.read(data, "d-B")
+    wav = data.audio("d-A"), data.audio("d-B")
     assert [len(w) for w in wav] == [6400, 6400]
     np.testing.assert_allclose([w.mean() for w in wav], [0.06, 0.12], atol=1e-4)
     Writer(tmp_path / "first", layout, Tones(), Letters(), initial, levels=1).write([two])
     quiet = DataDir.read(tmp_path / "first")
-    np.testing.assert_allclose([audio.read(quiet, c).mean() for c in ("d-A", "d-B")], [0.02, 0.04], atol=1e-4)
+    np.testing.assert_allclose([quiet.audio(c).mean() for c in ("d-A", "d-B")], [0.02, 0.04], atol=1e-4)
     lines = [json.loads(line) for line in (tmp_path / "meta.jsonl").read_text().splitlines()]
     assert lines[0] == {"id": "d-A", "mode": "continue", "seconds": 0.8, "words": [[0.2, "bb"], [0.6, "c"]]}
 

@@ -27,8 +27,8 @@ from audiolm.score.metric import Metric, Row
 from audiolm.score.record import Score
 from audiolm.spec import Action, Mode, ModelSpec
 from audiolm.train.checkpoint import checksum, load_weights
-from audiolm.train.config import load
 from audiolm.train.randomness import Key
+from audiolm.train.saved import load
 from audiolm.train.system import System
 
 HERE = __name__

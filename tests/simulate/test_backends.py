@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiolm.annotate.align import Failure, TimedWord
+from audiolm.annotate.timed import Failure, TimedWord
 from audiolm.commands.main import main
 from audiolm.data.datadir import DataDir
 from audiolm.errors import AudiolmError

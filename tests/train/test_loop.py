@@ -16,9 +16,9 @@ from toy_training import toy_run, train_toy
 from audiolm.errors import AudiolmError
 from audiolm.train import checkpoint
 from audiolm.train.checkpoint import Checkpoints, checksum, load_model
-from audiolm.train.config import load
 from audiolm.train.experiment import locked
 from audiolm.train.loop import train
+from audiolm.train.saved import load
 
 ALL = dict(dropout=0.3, trainer__ema_decay=0.9, trainer__keep_best=1, trainer__average=2, optimizers__main__warmup=4)
 

@@ -35,9 +35,11 @@ from audiolm.train.schedule import learning_rate
 from audiolm.train.system import decay_matrices, frozen, hidden_kernels
 
 
-@pytest.mark.parametrize("module", "system randomness schedule schema options loader".split())
+@pytest.mark.parametrize(
+    "module", "train.system train.randomness train.schedule train.options train.loader config.schema".split()
+)
 def test_examples_in_docstrings(module):
-    assert doctest.testmod(importlib.import_module(f"audiolm.train.{module}")).failed == 0
+    assert doctest.testmod(importlib.import_module(f"audiolm.{module}")).failed == 0
 
 
 def test_schedules_by_hand():

@@ -19,7 +19,7 @@ from audiolm.errors import AudiolmError, first_line
 from audiolm.nn.conv import fold_weight_norm, folded_state
 from audiolm.train.checkpoint import read_tensors, unshared
 from audiolm.train.options import flatten
-from audiolm.train.system import check_same_tensors
+from audiolm.train.tensors import check_same_tensors
 
 # Keys of a codec's config that say how it is trained, not what it computes: other layouts do not hold them.
 TRAINING = ("decay", "dead_after", "dropout", "dropout_levels", "unquantized", "norm")

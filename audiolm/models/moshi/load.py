@@ -14,8 +14,8 @@ from audiolm.models.moshi.data import DataConfig, MixConfig
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.models.moshi.system import MoshiConfig
 from audiolm.train.checkpoint import load_weights, write_model
-from audiolm.train.config import load
 from audiolm.train.options import read_config
+from audiolm.train.saved import load
 
 
 def load_lm(name: str | Path, device: torch.device | str = "cpu") -> tuple[MoshiModel, MoshiConfig]:

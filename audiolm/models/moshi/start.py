@@ -15,8 +15,8 @@ from audiolm.models.moshi.adapters import find_layout
 from audiolm.models.moshi.adapters.layout import normal
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.text.specials import SENTENCEPIECE, Specials
-from audiolm.train.config import load
 from audiolm.train.options import flatten
+from audiolm.train.saved import load
 
 # What a phase may choose anew.
 FREE = ("temporal.context", "temporal.dropout", "text_vocab", "tasks", "text_hold", "turn_hold", "specials")

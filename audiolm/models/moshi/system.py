@@ -27,7 +27,8 @@ from audiolm.train.config import OptimizerConfig
 from audiolm.train.memory import layers_bytes
 from audiolm.train.mixing import StepTurns
 from audiolm.train.ranks import mean_ranks
-from audiolm.train.system import Examples, System, check_same_tensors, decay_matrices
+from audiolm.train.system import Examples, System, decay_matrices
+from audiolm.train.tensors import check_same_tensors
 
 
 @dataclass

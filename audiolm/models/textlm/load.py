@@ -13,7 +13,8 @@ from audiolm.lm.start import NOT_OF_WEIGHTS, PREFIX, SHAPE, is_experiment
 from audiolm.lm.text_lm import TextLM, load_released, save_text_lm
 from audiolm.spec import ExportRequest
 from audiolm.text.tokenizer import Specials, Tokenizer
-from audiolm.train import checkpoint, config
+from audiolm.train import checkpoint, saved
+from audiolm.train.tensors import check_same_tensors
 
 
 def load_text_lm(name: str | Path, device: torch.device | str = "cpu") -> TextLM:
@@ -28,14 +29,14 @@ def load_text_lm(name: str | Path, device: torch.device | str = "cpu") -> TextLM
     """
     if not is_experiment(name):
         return load_released(name, device)
-    system, settings = config.load(name)
+    system, settings = saved.load(name)
     if system != "textlm":
         raise AudiolmError(f"{name} is an experiment of system '{system}', expected 'textlm'; name a text LM")
     backbone = Backbone(settings.text_vocab, settings.temporal)
     state = checkpoint.load_model(name)
     load = {key.removeprefix(PREFIX): tensor for key, tensor in state.items()}
     try:
-        checkpoint.check_same_tensors(backbone.state_dict(), load)
+        check_same_tensors(backbone.state_dict(), load)
     except AudiolmError as error:
         raise AudiolmError(f"{Path(name) / checkpoint.MODEL}: {error}") from None
     backbone.load_state_dict(load)
@@ -72,7 +73,7 @@ def export(request: ExportRequest, options: None) -> str:
 def _export_start(name: str, out: Path) -> str:
     """Write a text LM as what an audio LM's temporal transformer starts from, with the shape that its config takes."""
     export_text_lm(name, out)
-    run = config.load(out)[1]
+    run = saved.load(out)[1]
     specials = {} if run.specials is None else {"specials": run.specials}
     temporal = {key: value for key, value in plain(run.temporal).items() if key not in NOT_OF_WEIGHTS}
     write_yaml(out / SHAPE, {"model": {"text_vocab": run.text_vocab, **specials, "temporal": temporal}})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from audiolm.data.documents import Counts
 from audiolm.data.json_lines import read_json_lines
-from audiolm.train import config
+from audiolm.train import saved
 
 SAMPLES_LEAD = (
     "The model goes on with the first words of documents of the test set, and twice from nothing. Each token is drawn "
@@ -29,11 +29,11 @@ def continuations(work: Path, name: str) -> str:
 
 def _experiments(work: Path) -> list[Path]:
     found = sorted(path.parent for path in (work / "exp").glob("*/config.yaml"))
-    return [exp for exp in found if config.system_of(exp) == "textlm"]
+    return [exp for exp in found if saved.system_of(exp) == "textlm"]
 
 
 def _card(exp: Path) -> str:
-    settings = config.load(exp)[1]
+    settings = saved.load(exp)[1]
     shape = settings.temporal
     rows = {
         "transformer": f"{shape.layers} layers of {shape.dim} channels, {shape.heads} heads"

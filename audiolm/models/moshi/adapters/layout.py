@@ -19,7 +19,7 @@ from audiolm.models.moshi.model import ModelConfig, MoshiModel, TaskConfig
 from audiolm.text.tokenizer import Tokenizer
 from audiolm.train.checkpoint import save_tensors
 from audiolm.train.options import flatten
-from audiolm.train.system import check_same_tensors
+from audiolm.train.tensors import check_same_tensors
 
 CONFIG = "config.json"
 
