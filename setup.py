@@ -1,5 +1,6 @@
-"""Install audiolm. `pip install .` is the base; extras add what single stages need (see README, "Set-up")."""
+"""Install audiolm. `pip install .` is the base; extras add what single stages need (see docs/install.md)."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -31,9 +32,13 @@ EXTRAS["all"] = sorted({requirement for extra in EXTRAS.values() for requirement
 EXTRAS["kokoro"] = ["kokoro-onnx>=0.6"]
 EXTRAS["piper"] = ["piper-tts>=1.8"]
 
+# The one place of the version is audiolm/__init__.py, read as text: importing it takes what is not installed yet.
+INIT = Path(__file__).with_name("audiolm") / "__init__.py"
+VERSION = re.search(r'^__version__ = "(.*)"', INIT.read_text(encoding="utf-8"), flags=re.M)[1]
+
 setup(
     name="audiolm",
-    version="0.1.0",
+    version=VERSION,
     description="Recipes that train audio language models end to end",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8")
     if Path(__file__).with_name("README.md").exists()
@@ -41,7 +46,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["audiolm", "audiolm.*"]),
-    package_data={"audiolm": ["**/*.yaml", "**/*.html", "**/*.css", "**/*.js"]},
+    package_data={"audiolm": ["py.typed", "**/*.yaml", "**/*.html", "**/*.css", "**/*.js"]},
     python_requires=">=3.10,<3.13",
     install_requires=BASE,
     extras_require=EXTRAS,

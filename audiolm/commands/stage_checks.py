@@ -94,7 +94,7 @@ def _check_training(options: list[str], facts: Facts) -> None:
 
 
 CODEC_KEYS = (
-    "with the hops, filters and mel windows of encoder, decoder and losses that go with it: egs/README.md, '16 or 24 "
+    "with the hops, filters and mel windows of encoder, decoder and losses that go with it: docs/guide.md, '16 or 24 "
     "kHz')"
 )
 

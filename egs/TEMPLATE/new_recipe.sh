@@ -41,6 +41,6 @@ Made ${recipe#"$egs/"}. Now:
   1. write local/data.sh: it says what it must make of the corpus, and checks it
   2. set the corpus's options in run.sh: sample rate, sets, and what its stages need to know
   3. set sizes and schedules in conf/: they are for 8 kHz (telephone band), two cores and some
-     minutes; egs/README.md, "16 or 24 kHz", says what else to change with the sample rate
+     minutes; docs/guide.md, "16 or 24 kHz", says what else to change with the sample rate
   4. cd ${recipe} && ./run.sh --dry_run
 END

@@ -69,7 +69,7 @@ class Parrot(System):
         return SequenceExamples({"say": Task(PARTS, [self.config.train])}, 64, VOCABULARY, exp_dir=self.exp_dir)
 
     def hidden(self, batch):
-        return self.transformer(self.embedding(batch), segments=batch["segments"], prefix=batch["prefix"])
+        return self.transformer(self.embedding(batch), segments=batch["segments"])
 
     def losses(self, batch, step):
         return {"main": target_loss(self.hidden(batch), self.head.weight, batch["targets"])}, {}

@@ -1,4 +1,4 @@
-"""The guide (egs/README.md): its commands, run in a copy of the house on corpora of minutes."""
+"""The guide (docs/guide.md): its commands, run in a copy of the house on corpora of minutes."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from audiolm.data.tokens import TokenReader
 
 ROOT = Path(__file__).parents[2]
 CALLS = "egs/two_channel/dialogue1/work/smoke/data"
-GUIDE = (ROOT / "egs/README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
 SMALL = """
 hours=0.05
 eval_minutes=0.4

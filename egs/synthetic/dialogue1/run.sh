@@ -6,7 +6,7 @@
 #   ./run.sh --scripts /data/scripts                                     espeak-ng speaks
 #   ./run.sh --scripts /data/scripts --voices kokoro --voices_model /weights/kokoro --corpus_fs 24000   Kokoro, or piper
 #   ./run.sh --scripts /data/scripts --voices my_tts:voice --corpus_fs 24000   another text-to-speech system: a function that
-#                                        takes audiolm.simulate.script.Speaker and gives what speaks a text (egs/README.md)
+#                                        takes audiolm.simulate.script.Speaker and gives what speaks a text (docs/guide.md)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./path.sh
