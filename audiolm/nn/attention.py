@@ -77,12 +77,14 @@ class Context:
 class Attention(nn.Module):
     """Multi-head self-attention; ``kv_heads < heads`` shares keys and values in groups (Ainslie et al. 2023)."""
 
-    def __init__(self, dim: int, heads: int, kv_heads: int, dropout: float = 0.0, bias: bool = False):
+    def __init__(
+        self, dim: int, heads: int, kv_heads: int, dropout: float = 0.0, bias: bool = False, out_bias: bool = False
+    ):
         super().__init__()
         self.heads, self.kv_heads, self.head_dim = heads, kv_heads, dim // heads
         self.dropout = dropout
         self.in_proj = nn.Linear(dim, (heads + 2 * kv_heads) * self.head_dim, bias)  # rows: queries, keys, values
-        self.out_proj = nn.Linear(dim, dim, bias=False)
+        self.out_proj = nn.Linear(dim, dim, out_bias)
 
     def forward(self, x: Tensor, context: Context, ring: Ring | None = None) -> Tensor:
         """[B, T, dim] -> [B, T, dim]; with ``ring``, also writes the new keys and values into it."""
