@@ -13,10 +13,10 @@ from torch import Tensor
 from audiolm.errors import AudiolmError
 from audiolm.lm import llama
 from audiolm.lm.backbone import Backbone
+from audiolm.lm.base import copy_weights
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.text.tokenizer import FILES, Specials, Tokenizer
 from audiolm.train import checkpoint
-from audiolm.train.tensors import check_same_tensors
 
 PREFIX = "backbone."  # of our experiments' tensors
 SHAPE = "shape.yaml"  # of an experiment that was exported: the model's section, to train one of the same shape
@@ -116,11 +116,7 @@ def load_backbone(backbone: Backbone, state: Mapping[str, Tensor]) -> None:
     Raises:
         AudiolmError: names or shapes differ.
     """
-    own = {f"{PREFIX}{name}": tensor for name, tensor in backbone.state_dict().items()}
-    check_same_tensors(own, state)
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(state[name])
+    copy_weights({f"{PREFIX}{name}": tensor for name, tensor in backbone.state_dict().items()}, state)
 
 
 def _explicit(shape: TransformerConfig) -> TransformerConfig:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from audiolm.codec.load import load_codec
 from audiolm.data.tokens import TokenReader, read_meta
 from audiolm.errors import AudiolmError, did_you_mean
+from audiolm.lm.backbone import Backbone
+from audiolm.lm.base import LMSystem, copy_weights, text_nats
 from audiolm.lm.documents import found_specials
 from audiolm.lm.lora import LoraConfig, add_lora, lora_state, merged_state
 from audiolm.lm.loss import head_losses
@@ -27,8 +29,7 @@ from audiolm.train.config import OptimizerConfig
 from audiolm.train.memory import layers_bytes
 from audiolm.train.mixing import StepTurns
 from audiolm.train.ranks import mean_ranks
-from audiolm.train.system import Examples, System, decay_matrices
-from audiolm.train.tensors import check_same_tensors
+from audiolm.train.system import Examples, decay_matrices
 
 
 @dataclass
@@ -72,7 +73,7 @@ class MoshiConfig:
                 )
 
 
-class MoshiSystem(System):
+class MoshiSystem(LMSystem):
     """Temporal and depth transformer on windows of token archives.
 
     ``data.text`` adds batches of text alone, which the optimizer ``text`` takes; all others are ``main``'s.
@@ -130,8 +131,9 @@ class MoshiSystem(System):
         shapes = [(config.model.temporal, frames), (config.model.depth, codes)]
         return layers_bytes([pair for pair in shapes if pair[0] is not None], checkpointing, bf16)
 
-    def blocks(self) -> list[nn.Module]:
-        return list(self.model.backbone.transformer.layers)
+    @property
+    def trunk(self) -> Backbone:
+        return self.model.backbone
 
     def recomputed(self) -> list[nn.Module]:
         # The depth transformer is no block: how often it is called depends on who speaks in a rank's batch.
@@ -187,16 +189,9 @@ class MoshiSystem(System):
 
     def _text_losses(self, tokens: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Cross entropy of text alone, in nats a token."""
-        backbone, targets = self.model.backbone, tokens[:, 1:]
-        if self.config.data.text.corpus == "documents":
-            targets = targets.masked_fill(
-                targets == self.config.model.layout.specials.bos, ABSENT
-            )  # the next document: no news
-        states = backbone(backbone.embed_text(tokens[:, :-1])).flatten(0, 1)
-        losses = head_losses(
-            states[None], backbone.text_head.weight.T[None], targets.flatten()[None], states.new_ones(())
-        )
-        return {"text": losses.sum() / mean_ranks((targets != ABSENT).sum())}, {}
+        layout, corpus = self.config.model.layout, self.config.data.text.corpus
+        nats, targets = text_nats(self.model.backbone, tokens, corpus, layout.specials)
+        return {"text": nats / mean_ranks((targets != ABSENT).sum())}, {}
 
     def _code_states(self, states: Tensor, frames: Tensor) -> list[tuple[Tensor, Tensor]]:
         """What the heads of codes see, [K, N, dim], and targets [K, N] of frames [N, S]; where nobody is there to
@@ -254,10 +249,7 @@ class MoshiSystem(System):
             load_backbone(self.model.backbone, state)
             return
         own = {name: tensor for name, tensor in self.model.state_dict().items() if name not in lora_state(self.model)}
-        check_same_tensors(own, state)
-        with torch.no_grad():
-            for name, tensor in own.items():
-                tensor.copy_(state[name])
+        copy_weights(own, state)
 
 
 def stream_losses(model: MoshiModel, tokens: Tensor, task: Tensor) -> tuple[Tensor, Tensor]:

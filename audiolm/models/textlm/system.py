@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from audiolm.data.tokens import read_meta
 from audiolm.lm.backbone import Backbone
+from audiolm.lm.base import LMSystem, text_nats
 from audiolm.lm.dialogues import Dialogues, dialogue_pieces
 from audiolm.lm.documents import ABSENT, ARCHIVES, Documents, document_windows, found_specials
-from audiolm.lm.loss import head_losses
 from audiolm.lm.start import read_init
 from audiolm.nn.transformer import TransformerConfig
 from audiolm.text.specials import Specials
@@ -22,7 +22,7 @@ from audiolm.text.tokenizer import Tokenizer
 from audiolm.train.config import OptimizerConfig
 from audiolm.train.memory import layers_bytes
 from audiolm.train.ranks import is_first_rank, mean_ranks
-from audiolm.train.system import Examples, System, decay_matrices
+from audiolm.train.system import Examples, decay_matrices
 
 
 @dataclass
@@ -55,7 +55,7 @@ class TextLMConfig:
     specials: list[int] | None = None
 
 
-class TextLMSystem(System):
+class TextLMSystem(LMSystem):
     """The backbone alone, on words."""
 
     config_class = TextLMConfig
@@ -89,8 +89,9 @@ class TextLMSystem(System):
     def activation_bytes(self, examples: int, checkpointing: bool, bf16: bool) -> int:
         return layers_bytes([(self.config.temporal, examples * self.config.tokens)], checkpointing, bf16)
 
-    def blocks(self) -> list[nn.Module]:
-        return list(self.backbone.transformer.layers)
+    @property
+    def trunk(self) -> Backbone:
+        return self.backbone
 
     def found(self) -> dict[str, Any]:
         return {"specials": self.config.specials}
@@ -140,14 +141,7 @@ class TextLMSystem(System):
         return metrics
 
     def _nats(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Summed cross entropy, and the targets [B, T]: all tokens but, of documents, BOS, which is no news."""
-        targets = tokens[:, 1:]
-        if self.config.corpus == "documents":
-            targets = targets.masked_fill(targets == self.specials.bos, ABSENT)
-        states = self.backbone(self.backbone.embed_text(tokens[:, :-1]))
-        heads = self.backbone.text_head.weight.T[None]
-        nats = head_losses(states.flatten(0, 1)[None], heads, targets.flatten()[None], states.new_ones(1, 1))
-        return nats[0], targets
+        return text_nats(self.backbone, tokens, self.config.corpus, self.specials)
 
     def read_init(self, name: str) -> Mapping[str, Tensor]:
         return read_init(name, self.backbone, "temporal")
