@@ -20,7 +20,7 @@ LAYERS = [
     {"serve", "report", "score", "simulate"},
     {"models"},
     {"lm", "codec", "units", "render", "annotate"},
-    {"recognizer", "encoders", "corpora"},
+    {"recognizer", "encoders", "corpora", "interchange"},
     {"train", "streams", "text", "data", "nn", "config"},
     {"jobs"},
     {"errors", "spec", "__init__"},

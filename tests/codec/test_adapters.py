@@ -14,10 +14,10 @@ from tiny_codecs import tiny_codec
 from audiolm.codec.adapters import LAYOUTS, find_layout, layout_for
 from audiolm.codec.adapters.layout import architecture
 from audiolm.codec.adapters.moshi_mimi import PAPER, MoshiMimi
-from audiolm.codec.adapters.rules import Rule, load_state, save_state
 from audiolm.codec.load import load_codec
 from audiolm.codec.model import Codec, DecoderConfig, EncoderConfig
 from audiolm.errors import AudiolmError
+from audiolm.interchange.rules import Rule, load_state, save_state
 from audiolm.nn.conv import fold_weight_norm
 from audiolm.train.options import read_config
 

@@ -17,12 +17,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from audiolm.codec.adapters.layout import Layout, architecture, check_fixed, check_parts, read_json
-from audiolm.codec.adapters.rules import Rule, Tensors, rotary_turns
+from audiolm.codec.adapters.layout import Layout, architecture, check_parts
 from audiolm.codec.model import Codec, CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig
 from audiolm.errors import AudiolmError
+from audiolm.interchange.files import check_fixed, read_json
+from audiolm.interchange.rules import Rule, Tensors, rotary_turns
 from audiolm.nn.conv import fold_weight_norm, folded_state
 from audiolm.nn.transformer import TransformerConfig
 

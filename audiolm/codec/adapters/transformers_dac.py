@@ -7,12 +7,12 @@ and differs from ours in the last two frames. Codes are the same.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from audiolm.codec.adapters.rules import Rule
 from audiolm.codec.adapters.transformers_folder import TransformersFolder, named, picked
 from audiolm.codec.dac import DacConfig
 from audiolm.codec.model import Codec, CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import QuantizerConfig
 from audiolm.errors import AudiolmError
+from audiolm.interchange.rules import Rule
 
 # Their key -> (field of ours, their default).
 QUANTIZER = {

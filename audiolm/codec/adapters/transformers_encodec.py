@@ -7,14 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audiolm.codec.adapters.layout import OURS_HOLDS, check_fixed
-from audiolm.codec.adapters.rules import Rule
+from audiolm.codec.adapters.layout import OURS_HOLDS
 from audiolm.codec.adapters.transformers_folder import TransformersFolder, named, picked
 from audiolm.codec.codebook import EuclideanCodebook
 from audiolm.codec.model import CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig
 from audiolm.errors import AudiolmError
+from audiolm.interchange.files import check_fixed
+from audiolm.interchange.rules import Rule
 
 # Their key -> (field of ours, their default).
 CODEC = {"sampling_rate": ("sample_rate", 24000), "hidden_size": ("dim", 128)}

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from audiolm.codec.adapters.layout import Layout, read_json
-from audiolm.codec.adapters.rules import Tensors
+from audiolm.codec.adapters.layout import Layout
 from audiolm.codec.model import Codec, CodecConfig
 from audiolm.data.files import atomic
+from audiolm.interchange.files import read_json
+from audiolm.interchange.rules import Tensors
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the preferred first

@@ -6,13 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audiolm.codec.adapters.layout import OURS_HOLDS, check_fixed, check_parts
-from audiolm.codec.adapters.rules import Rule
+from audiolm.codec.adapters.layout import OURS_HOLDS, check_parts
 from audiolm.codec.adapters.transformers_folder import TransformersFolder, named, picked
 from audiolm.codec.model import CodecConfig, DecoderConfig, EncoderConfig
 from audiolm.codec.quantize import QuantizerConfig
 from audiolm.codec.seanet import SeanetConfig
 from audiolm.errors import AudiolmError
+from audiolm.interchange.files import check_fixed
+from audiolm.interchange.rules import Rule
 from audiolm.nn.transformer import TransformerConfig
 
 # Their key -> (field of ours, their default).

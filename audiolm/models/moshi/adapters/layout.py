@@ -1,39 +1,29 @@
 """What a foreign layout of dialogue LMs must offer, and loading and saving by it."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from audiolm.codec.adapters.rules import Rule, Tensors, load_state, save_state
 from audiolm.codec.model import Codec
-from audiolm.config.schema import plain
 from audiolm.data.files import temporary
-from audiolm.errors import AudiolmError, first_line
+from audiolm.errors import AudiolmError
+from audiolm.interchange import layout as interchange
+from audiolm.interchange.rules import Tensors, save_state
 from audiolm.models.moshi.model import ModelConfig, MoshiModel, TaskConfig
 from audiolm.text.tokenizer import Tokenizer
 from audiolm.train.checkpoint import save_tensors
-from audiolm.train.options import flatten
-from audiolm.train.tensors import check_same_tensors
 
 CONFIG = "config.json"
 
 
-class Layout(ABC):
-    """One foreign layout: its config and its tensors, mapped both ways by tables.
-
-    Class attributes:
-        name: what users call it (``audiolm export --to``).
-        what: it is, in words.
-    """
-
-    name: ClassVar[str]
-    what: ClassVar[str]
+class Layout(interchange.Layout[ModelConfig]):
+    """A foreign layout of dialogue LMs."""
 
     @abstractmethod
     def is_in(self, folder: Path) -> bool:
@@ -59,25 +49,8 @@ class Layout(ABC):
     def tokenizer(self, folder: Path, theirs: Mapping[str, Any]) -> Path | None:
         """The file of the tokenizer that the model was trained with, where it is there."""
 
-    @abstractmethod
-    def load_config(self, theirs: Mapping[str, Any]) -> ModelConfig:
-        """Their config -> ours.
-
-        Raises:
-            AudiolmError: it asks for what our models do not do; the message names the key.
-        """
-
-    @abstractmethod
-    def save_config(self, config: ModelConfig) -> dict[str, Any]:
-        """Our config -> theirs; what theirs cannot say is left out.
-
-        Raises:
-            AudiolmError: a model of another kind.
-        """
-
-    @abstractmethod
-    def rules(self, config: ModelConfig) -> Sequence[Rule]:
-        """The tensors of a model of this config, in both layouts."""
+    def compare(self, config: ModelConfig) -> ModelConfig:
+        return normal(config)
 
     @abstractmethod
     def save(self, model: MoshiModel, codec: Codec, tokenizer: Tokenizer, out: Path) -> str:
@@ -93,20 +66,14 @@ class Layout(ABC):
         Raises:
             AudiolmError: damaged files, a config that does not fit our models, other tensors than the config says.
         """
-        try:
+        with interchange.blamed(folder, "model"):
             theirs = self.read_config(folder)
             config = self.load_config(theirs)
             found = self.read_tensors(folder, theirs)
             with unallocated():  # only shapes: random weights would take longer than reading the file
                 model = MoshiModel(config)
-            rules, own = self.rules(config), model.state_dict()
-            check_same_tensors(save_state(rules, own), found)
-            kept = {name: tensor for name, tensor in own.items() if not tensor.is_meta}
-            model.load_state_dict(kept | load_state(rules, found), assign=True)
-        except AudiolmError as error:
-            raise AudiolmError(f"{folder}: {error}") from None
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # of values that no config should have
-            raise AudiolmError(f"{folder}: its config makes no model: {first_line(error)}; get it again") from None
+            kept = {name: tensor for name, tensor in model.state_dict().items() if not tensor.is_meta}
+            interchange.fill(model, self.rules(config), found, kept)
         if file := self.tokenizer(folder, theirs):
             model.backbone.tokenizer.claim(Tokenizer.load(file).checksum, "tokenizer")
         return model.eval()
@@ -133,15 +100,8 @@ class Layout(ABC):
         if config.depth is None:
             raise AudiolmError(f"{self.what} has a depth transformer, this model has none")
         theirs = self.save_config(config)
-        ours, back = (dict(flatten(plain(normal(each)))) for each in (config, self.load_config(theirs)))
-        lost = [
-            f"model.{key} is {ours.get(key)!r}, there it is {back.get(key)!r}"
-            for key in {**ours, **back}
-            if not key.endswith("dropout") and ours.get(key) != back.get(key)
-        ]
-        if lost:
-            more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-            raise AudiolmError(f"this model does not fit {self.what}: {'; '.join(lost[:3])}{more}")
+        if lost := self.lost(config, theirs, ("dropout",), "model."):
+            raise AudiolmError(f"this model does not fit {self.what}: {lost}")
         return theirs
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from audiolm.codec.adapters.rules import Tensors
 from audiolm.errors import AudiolmError
+from audiolm.interchange.rules import Tensors
 
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 # Attention's matrices, one a set of weights, are stored below each other (released_names of moshi_package).

@@ -8,8 +8,8 @@ other kinds, and depth transformers without weights of their own for each step.
 from collections.abc import Mapping
 from typing import Any
 
-from audiolm.codec.adapters.layout import check_fixed
 from audiolm.errors import AudiolmError
+from audiolm.interchange.files import check_fixed
 from audiolm.lm.depth import DepthConfig
 from audiolm.models.moshi.adapters.layout import one_task
 from audiolm.models.moshi.model import ModelConfig

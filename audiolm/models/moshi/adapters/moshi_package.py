@@ -15,12 +15,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from audiolm.codec.adapters.layout import architecture, read_json, read_weights
+from audiolm.codec.adapters.layout import architecture
 from audiolm.codec.adapters.moshi_mimi import RELEASED, MoshiMimi, with_all_levels
-from audiolm.codec.adapters.rules import Rule, Tensors, rotary_turns
 from audiolm.codec.model import Codec
 from audiolm.data.files import atomic
 from audiolm.errors import AudiolmError
+from audiolm.interchange.files import read_json, read_weights
+from audiolm.interchange.rules import Rule, Tensors, rotary_turns
 from audiolm.lm.depth import DepthConfig
 from audiolm.models.moshi.adapters.layout import (
     CONFIG,

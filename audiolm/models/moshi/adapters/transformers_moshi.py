@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from audiolm.codec.adapters.layout import check_fixed, read_json, read_weights
-from audiolm.codec.adapters.rules import Rule, Tensors
 from audiolm.codec.adapters.transformers_folder import named, picked
 from audiolm.codec.adapters.transformers_mimi import TransformersMimi
 from audiolm.codec.model import Codec
 from audiolm.data.files import atomic
 from audiolm.errors import AudiolmError
+from audiolm.interchange.files import check_fixed, read_json, read_weights
+from audiolm.interchange.rules import Rule, Tensors
 from audiolm.lm.depth import DepthConfig
 from audiolm.models.moshi.adapters.layout import (
     CONFIG,
