@@ -27,6 +27,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from audiolm.errors import AudiolmError, first_line
+from audiolm.interchange.files import read_json
+from audiolm.interchange.rules import Rule, load_state, save_state
 from audiolm.lm.backbone import Backbone
 from audiolm.nn.rope import pairs_to_halves
 from audiolm.nn.transformer import TransformerConfig
@@ -83,7 +85,7 @@ def read_llama(folder: str | Path) -> Llama:
             key of config.json or the tensor.
     """
     folder = Path(folder)
-    settings = _read_json(folder / CONFIG)
+    settings = read_json(folder / CONFIG)
     tensors = _read_tensors(folder)
     text_vocab, config = _shape(settings, tensors, folder)
     state = _ours(settings, tensors, config, folder)
@@ -248,50 +250,71 @@ def _window(settings: Mapping[str, Any], layers: int, refuse: Any) -> int | None
     return None
 
 
+def _rules(config: TransformerConfig, neighbours: bool, bos: int) -> list[Rule]:
+    """The tensors of both sides; of an output matrix that is the embedding's there is none in theirs."""
+    head_dim = config.dim // config.heads
+    sizes = [head_dim * count for count in (config.heads, *[config.kv_heads or config.heads] * 2)]
+
+    def join(*parts: Tensor) -> list[Tensor]:
+        queries, keys, values = parts
+        if neighbours and queries.ndim == 2:
+            queries, keys = (pairs_to_halves(part, len(part) // head_dim) for part in (queries, keys))
+        return [torch.cat((queries, keys, values))]
+
+    def with_start(embedding: Tensor) -> list[Tensor]:
+        return [torch.cat((embedding, embedding[bos, None], torch.zeros_like(embedding[:1])))]
+
+    ours, theirs = "transformer.layers.{}.", "model.layers.{}."
+    projections = [f"{theirs}self_attn.{part}_proj." for part in "qkv"]
+    halves = (f"{theirs}mlp.gate_proj.weight", f"{theirs}mlp.up_proj.weight")
+    same = {
+        f"{ours}attention.out_proj.weight": f"{theirs}self_attn.o_proj.weight",
+        f"{ours}feedforward.linear_out.weight": f"{theirs}mlp.down_proj.weight",
+        f"{ours}norm1.weight": f"{theirs}input_layernorm.weight",
+        f"{ours}norm2.weight": f"{theirs}post_attention_layernorm.weight",
+        "norm.weight": "model.norm.weight",
+        "text_head.weight": "lm_head.weight",
+    }
+    kinds = ("weight", "bias") if config.qkv_bias else ("weight",)
+    return [
+        Rule("text_embedding.weight", "model.embed_tokens.weight", with_start, lambda table: [table[:-2]]),
+        *(
+            Rule(
+                f"{ours}attention.in_proj.{kind}", tuple(p + kind for p in projections), join, lambda x: x.split(sizes)
+            )
+            for kind in kinds
+        ),
+        Rule(f"{ours}feedforward.linear_in.weight", halves, lambda *x: [torch.cat(x)], lambda x: x.chunk(2)),
+        *(Rule(own, their) for own, their in same.items()),
+    ]
+
+
 def _ours(
     settings: Mapping[str, Any], tensors: Mapping[str, Tensor], config: TransformerConfig, folder: Path
 ) -> dict[str, Tensor]:
-    left = {name: tensor for name, tensor in tensors.items() if not name.endswith(PASSED_OVER)}
-
-    def take(name: str) -> Tensor:
-        if name not in left:
-            raise AudiolmError(f"{folder}: no tensor '{name}', expected the weights of {config.layers} layers")
-        return left.pop(name)
-
-    def turned(name: str, heads: int) -> Tensor:
-        weight = take(name)
-        return pairs_to_halves(weight, heads) if settings["model_type"] in NEIGHBOURS else weight
-
-    embedding = take("model.embed_tokens.weight")
-    bos = _bos(settings, len(embedding))
-    state = {"text_embedding.weight": torch.cat((embedding, embedding[bos, None], torch.zeros_like(embedding[:1])))}
-    for layer in range(config.layers):
-        theirs, ours = f"model.layers.{layer}.", f"transformer.layers.{layer}."
-        attention = theirs + "self_attn."
-        queries = turned(attention + "q_proj.weight", config.heads)
-        keys = turned(attention + "k_proj.weight", config.kv_heads)
-        state[ours + "attention.in_proj.weight"] = torch.cat((queries, keys, take(attention + "v_proj.weight")))
-        if config.qkv_bias:
-            biases = [take(f"{attention}{part}_proj.bias") for part in "qkv"]
-            state[ours + "attention.in_proj.bias"] = torch.cat(biases)
-        state[ours + "attention.out_proj.weight"] = take(attention + "o_proj.weight")
-        gate = take(theirs + "mlp.gate_proj.weight")
-        state[ours + "feedforward.linear_in.weight"] = torch.cat((gate, take(theirs + "mlp.up_proj.weight")))
-        state[ours + "feedforward.linear_out.weight"] = take(theirs + "mlp.down_proj.weight")
-        state[ours + "norm1.weight"] = take(theirs + "input_layernorm.weight")
-        state[ours + "norm2.weight"] = take(theirs + "post_attention_layernorm.weight")
-    state["norm.weight"] = take("model.norm.weight")
-    head = left.pop("lm_head.weight", None)
-    if head is None and not settings.get("tie_word_embeddings"):
-        raise AudiolmError(f"{folder}: no tensor 'lm_head.weight', and tie_word_embeddings of config.json is not true")
-    state["text_head.weight"] = embedding if head is None else head
-    if left:
+    found = {name: tensor for name, tensor in tensors.items() if not name.endswith(PASSED_OVER)}
+    embedding = found.get("model.embed_tokens.weight")
+    if "lm_head.weight" not in found and embedding is not None:
+        if not settings.get("tie_word_embeddings"):
+            raise AudiolmError(
+                f"{folder}: no tensor 'lm_head.weight', and tie_word_embeddings of config.json is not true"
+            )
+        found["lm_head.weight"] = embedding
+    rows = 0 if embedding is None else len(embedding)
+    rules = _rules(config, settings["model_type"] in NEIGHBOURS, _bos(settings, rows))
+    with torch.device("meta"):
+        own = Backbone(max(rows, 1), config).state_dict()
+    own.pop("tokenizer.digest")
+    wanted = save_state(rules, own)
+    if missing := [name for name in wanted if name not in found]:
+        raise AudiolmError(f"{folder}: no tensor '{missing[0]}', expected the weights of {config.layers} layers")
+    if left := [name for name in found if name not in wanted]:
         more = ", …" if len(left) > 3 else ""
         raise AudiolmError(
             f"{folder}: our model has no place for {', '.join(repr(name) for name in sorted(left)[:3])}{more}: this LM "
             "does not fit (biases, or norms in other places)"
         )
-    return state
+    return load_state(rules, found)
 
 
 def _bos(settings: Mapping[str, Any], rows: int) -> int:
@@ -306,45 +329,18 @@ def _is_tied(backbone: Backbone) -> bool:
 
 
 def _theirs(backbone: Backbone) -> dict[str, Tensor]:
-    config, vocab = backbone.transformer.config, backbone.text_head.out_features
-    sizes = [config.dim // config.heads * count for count in (config.heads, *[config.kv_heads or config.heads] * 2)]
-    tensors = {"model.embed_tokens.weight": backbone.text_embedding.weight[:vocab]}
-    for number, layer in enumerate(backbone.transformer.layers):
-        name = f"model.layers.{number}."
-        projections = layer.attention.in_proj.weight.split(sizes)
-        tensors |= {
-            f"{name}self_attn.{part}_proj.weight": weight for part, weight in zip("qkv", projections, strict=True)
-        }
-        if config.qkv_bias:
-            biases = layer.attention.in_proj.bias.split(sizes)
-            tensors |= {f"{name}self_attn.{part}_proj.bias": bias for part, bias in zip("qkv", biases, strict=True)}
-        gate, value = layer.feedforward.linear_in.weight.chunk(2)
-        tensors |= {
-            f"{name}self_attn.o_proj.weight": layer.attention.out_proj.weight,
-            f"{name}mlp.gate_proj.weight": gate,
-            f"{name}mlp.up_proj.weight": value,
-            f"{name}mlp.down_proj.weight": layer.feedforward.linear_out.weight,
-            f"{name}input_layernorm.weight": layer.norm1.weight,
-            f"{name}post_attention_layernorm.weight": layer.norm2.weight,
-        }
-    tensors["model.norm.weight"] = backbone.norm.weight
-    if not _is_tied(backbone):
-        tensors["lm_head.weight"] = backbone.text_head.weight
-    return {name: tensor.detach().float().cpu() for name, tensor in tensors.items()}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AudiolmError(f"cannot read {path}: {first_line(error)}") from None
+    own = {name: tensor for name, tensor in backbone.state_dict().items() if name != "tokenizer.digest"}
+    tensors = save_state(_rules(backbone.transformer.config, False, SENTENCEPIECE.bos), own)
+    if _is_tied(backbone):
+        del tensors["lm_head.weight"]
+    return {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
     if (folder / WEIGHTS).is_file():
         names = [WEIGHTS]
     elif (folder / INDEX).is_file():
-        names = sorted(set(_read_json(folder / INDEX).get("weight_map", {}).values()))
+        names = sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))
     else:
         raise AudiolmError(f"{folder} holds neither {WEIGHTS} nor {INDEX}; save the model with save_pretrained")
     tensors: dict[str, Tensor] = {}
