@@ -9,12 +9,10 @@ from audiolm.codec.adapters import find_layout, layout_for
 from audiolm.codec.adapters.layout import Layout, architecture
 from audiolm.codec.model import Codec
 from audiolm.config.schema import plain
-from audiolm.config.yaml_files import write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.nn.conv import fold_weight_norm, folded_state
 from audiolm.spec import ExportRequest
 from audiolm.train import checkpoint, saved
-from audiolm.train.options import read_config
 
 # What must be there of a codec on the hub, the preferred weights first.
 # A repository of the moshi package has its Mimi beside the LM.
@@ -100,12 +98,8 @@ def export_codec(name: str | Path, out: str | Path, to: str | None = None, level
 
 def save_codec(codec: Codec, out: str | Path) -> None:
     """Write a codec as an experiment of ours: what every verb takes, and what training can start from (``--init``)."""
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
     settings = {"system": "codec", "train_dir": "", "valid_dir": "", **plain(architecture(codec.config))}
-    write_yaml(out / "config.yaml", settings)
-    write_yaml(out / "config.yaml", read_config([out / "config.yaml"]).complete)
-    checkpoint.write_model(out, folded_state(codec))
+    saved.save_experiment(out, settings, folded_state(codec))
 
 
 def first_levels(codec: Codec, levels: int) -> Codec:

@@ -261,6 +261,9 @@ def _rules(config: TransformerConfig, neighbours: bool, bos: int) -> list[Rule]:
             queries, keys = (pairs_to_halves(part, len(part) // head_dim) for part in (queries, keys))
         return [torch.cat((queries, keys, values))]
 
+    def split(joined: Tensor) -> tuple[Tensor, ...]:
+        return joined.split(sizes)
+
     def with_start(embedding: Tensor) -> list[Tensor]:
         return [torch.cat((embedding, embedding[bos, None], torch.zeros_like(embedding[:1])))]
 
@@ -278,12 +281,7 @@ def _rules(config: TransformerConfig, neighbours: bool, bos: int) -> list[Rule]:
     kinds = ("weight", "bias") if config.qkv_bias else ("weight",)
     return [
         Rule("text_embedding.weight", "model.embed_tokens.weight", with_start, lambda table: [table[:-2]]),
-        *(
-            Rule(
-                f"{ours}attention.in_proj.{kind}", tuple(p + kind for p in projections), join, lambda x: x.split(sizes)
-            )
-            for kind in kinds
-        ),
+        *(Rule(f"{ours}attention.in_proj.{kind}", tuple(p + kind for p in projections), join, split) for kind in kinds),
         Rule(f"{ours}feedforward.linear_in.weight", halves, lambda *x: [torch.cat(x)], lambda x: x.chunk(2)),
         *(Rule(own, their) for own, their in same.items()),
     ]

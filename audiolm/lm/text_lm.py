@@ -5,13 +5,12 @@ from pathlib import Path
 
 import torch
 
-from audiolm.config.yaml_files import write_yaml
 from audiolm.lm import llama
 from audiolm.lm.backbone import Backbone
 from audiolm.lm.start import PREFIX, digest_of, find_folder, find_tokenizer, special_ids
 from audiolm.text.tokenizer import Tokenizer
 from audiolm.train import checkpoint
-from audiolm.train.options import read_config
+from audiolm.train.saved import save_experiment
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,6 @@ def load_released(name: str | Path, device: torch.device | str = "cpu") -> TextL
 
 def save_text_lm(lm: TextLM, out: str | Path) -> None:
     """Write a text LM and its tokenizer as an experiment of ours: what every verb and ``--init`` takes."""
-    out = Path(out)
     lm.tokenizer.save(out)
     settings = {
         "system": "textlm",
@@ -61,9 +59,7 @@ def save_text_lm(lm: TextLM, out: str | Path) -> None:
         "corpus": "dialogues" if lm.dialogues else "documents",
         "specials": special_ids(lm.tokenizer),
     }
-    write_yaml(out / "config.yaml", settings)
-    write_yaml(out / "config.yaml", read_config([out / "config.yaml"]).complete)
-    checkpoint.write_model(out, {PREFIX + key: tensor for key, tensor in lm.backbone.state_dict().items()})
+    save_experiment(out, settings, {PREFIX + key: tensor for key, tensor in lm.backbone.state_dict().items()})
 
 
 def _weights_checksum(folder: Path) -> str:

@@ -1,11 +1,15 @@
-"""What an experiment directory says of itself: its system and configuration."""
+"""What an experiment directory says of itself, its system and configuration; and models written as one."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from audiolm.config.yaml_files import read_mapping
+from audiolm.config.yaml_files import read_mapping, write_yaml
 from audiolm.errors import AudiolmError
 from audiolm.train.options import read_config
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def system_of(exp_dir: str | Path) -> str:
@@ -34,3 +38,19 @@ def load(exp_dir: str | Path) -> tuple[str, Any]:
         raise AudiolmError(f"no {path}: '{exp_dir}' is not an experiment that audiolm train has begun")
     run = read_config([path])
     return run.system, run.config
+
+
+def save_experiment(out: str | Path, settings: Mapping[str, Any], state: "Mapping[str, Tensor]") -> None:
+    """Write a model as an experiment of ours: what every verb takes, and what training can start from (``--init``).
+
+    Args:
+        settings: the system and what of its configuration is not as usual; the rest is written out.
+        state: tensors by the names of the system's export.
+    """
+    from audiolm.train.checkpoint import write_model
+
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_yaml(out / "config.yaml", dict(settings))
+    write_yaml(out / "config.yaml", read_config([out / "config.yaml"]).complete)
+    write_model(out, state)

@@ -132,9 +132,7 @@ def test_tensors_that_do_not_fit_are_refused_by_their_names(folder):
     with pytest.raises(AudiolmError, match="no place for 'model.layers.0.self_attn.q_proj.bias'"):
         read_llama(folder)
     save_file({name: t for name, t in tensors.items() if "layers.1." not in name}, folder / "model.safetensors")
-    with pytest.raises(
-        AudiolmError, match="no tensor 'model.layers.1.input_layernorm.weight', expected the weights of 2 layers"
-    ):
+    with pytest.raises(AudiolmError, match="no tensor 'model.layers.1.*', expected the weights of 2 layers"):
         read_llama(folder)
     (folder / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(AudiolmError, match="cannot read .*model.safetensors"):

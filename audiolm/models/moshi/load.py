@@ -13,9 +13,8 @@ from audiolm.models.moshi.adapters import find_layout
 from audiolm.models.moshi.data import DataConfig, MixConfig
 from audiolm.models.moshi.model import ModelConfig, MoshiModel
 from audiolm.models.moshi.system import MoshiConfig
-from audiolm.train.checkpoint import load_weights, write_model
-from audiolm.train.options import read_config
-from audiolm.train.saved import load
+from audiolm.train.checkpoint import load_weights
+from audiolm.train.saved import load, save_experiment
 
 
 def load_lm(name: str | Path, device: torch.device | str = "cpu") -> tuple[MoshiModel, MoshiConfig]:
@@ -70,6 +69,4 @@ def save_lm(model: MoshiModel, out: str | Path) -> None:
     for name in ("text_hold", "turn_hold"):  # the phase's to say
         del shape[name]
     write_yaml(out / SHAPE, {"model": shape})
-    write_yaml(out / "config.yaml", {"system": "moshi", **plain(bare_config(model.config))})
-    write_yaml(out / "config.yaml", read_config([out / "config.yaml"]).complete)
-    write_model(out, model.state_dict())
+    save_experiment(out, {"system": "moshi", **plain(bare_config(model.config))}, model.state_dict())
