@@ -155,7 +155,7 @@ def make_data(found: Found, directory: Path, nj: int) -> tuple[DataDir, dict[str
             data.rttm.append(replace(turn, duration=end - turn.start) if wrong else turn)
         else:
             found.left_out[f"{reco}:{turn.start:g}"] = f"a turn without words {wrong or 'has no length'}"
-    known = {**data.wav, **data.segments, **{speaker: "" for speaker in data.utt2spk.values()}}
+    known = {**data.wav, **data.segments, **dict.fromkeys(data.utt2spk.values(), "")}
     data.others = {
         name: {key: value for key, value in table.items() if key in known} for name, table in found.others.items()
     }

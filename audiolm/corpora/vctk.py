@@ -41,7 +41,7 @@ def prepare(args: argparse.Namespace) -> None:
         raise AudiolmError(f"{root} has neither wav48_silence_trimmed (release 0.92) nor wav48 (0.80); get {GET}")
     names = {path.name for folder in (root / "txt", audio) for path in folder.iterdir() if path.is_dir()}
     set_of, _ = draw_sets({name: {name} for name in names - KNOWN_GAPS.keys()}, args.sets, args.held_out, args.seed)
-    set_of |= {name: args.sets[0] for name in names & KNOWN_GAPS.keys()}
+    set_of |= dict.fromkeys(names & KNOWN_GAPS.keys(), args.sets[0])
     sets = {name: Found(others={"spk2gender": read_genders(root / "speaker-info.txt")}) for name in args.sets}
     for speaker in progress(sorted(names), desc="speakers"):
         add_speaker(sets[set_of[speaker]], root, audio, speaker, f"_{args.mic}" if audio == trimmed else "")

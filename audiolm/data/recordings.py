@@ -83,7 +83,7 @@ def convert_share(
                     rejected.append((reco, str(error)))
             if outputs:
                 count = audio.convert(path, outputs, fs, expect_fs, source.allow_pipes)
-                durations |= {reco: count / fs for reco in names.values()}
+                durations |= dict.fromkeys(names.values(), count / fs)
         except CannotWrite:
             raise
         except AudiolmError as error:

@@ -145,7 +145,7 @@ def rows(
     """
     path = os.fspath(path)
     try:
-        file = open(path, "rb")  # noqa: SIM115 (closed below)
+        file = open(path, "rb")
     except OSError as error:
         raise AudiolmError(f"cannot read {path}: {error.strerror}") from None
     with file:

@@ -110,7 +110,7 @@ def bigrams(sentences: Sequence[Sequence[str]]) -> str:
     for sentence in sentences:
         for first, second in zip(["<s>", *sentence], [*sentence, "</s>"], strict=True):
             counts.setdefault(first, Counter())[second] += 1
-    singles = Counter({word: 1 for word in [*words, "</s>"]})
+    singles = Counter(dict.fromkeys([*words, "</s>"], 1))
     for seconds in counts.values():
         singles.update(seconds)
     total = sum(singles.values())

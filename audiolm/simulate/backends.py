@@ -130,7 +130,7 @@ def natural_shares(name: str, weights: str | None = None) -> dict[str, list[str]
     if len(voices) < 2:
         raise AudiolmError(f"--voices {name}: {len(voices)} English voices, expected two or more for a dialogue")
     if len(voices) < 12:
-        return {split: voices for split in SHARES}
+        return dict.fromkeys(SHARES, voices)
     return {split: [voice for i, voice in enumerate(voices) if i % 6 in share] for split, share in SHARES.items()}
 
 

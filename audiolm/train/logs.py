@@ -82,7 +82,7 @@ class _File(logging.FileHandler):
     """A log file that cannot be written ends the run; logging's own way is to print a traceback and go on."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        raise  # noqa: PLE0704 - called where the error is handled
+        raise
 
 
 class Logs:

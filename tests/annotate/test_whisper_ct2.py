@@ -50,7 +50,7 @@ def test_stretches_of_a_batch_are_heard_as_alone(transcriber, shared_data):
     right = total = 0
     for reco, words in zip(recos, spoken, strict=True):
         edges = [edge for word in words for edge in (word.start, word.end)]
-        assert edges == sorted(edges) and 0 <= edges[0] and edges[-1] <= data.duration(reco)
+        assert edges == sorted(edges) and edges[0] >= 0 and edges[-1] <= data.duration(reco)
         assert all(word.end > word.start and 0 <= word.confidence <= 1 for word in words)
         text, heard = data.text[reco].split(), {word.word.strip(".,?!").upper() for word in words}
         right, total = right + sum(word in heard for word in text), total + len(text)

@@ -44,7 +44,7 @@ def test_a_stretch_is_heard_in_a_batch_as_it_is_alone(transcriber, clips):
         times = [[(word.start, word.end) for word in found] for found in (together, alone)]
         np.testing.assert_allclose(times[0], times[1], atol=0.02)
         edges = [edge for word in together for edge in (word.start, word.end)]
-        assert edges == sorted(edges) and 0 <= edges[0] and edges[-1] <= len(wav) / FS
+        assert edges == sorted(edges) and edges[0] >= 0 and edges[-1] <= len(wav) / FS
         assert all(word.end - word.start >= 0.02 - 1e-9 for word in together)
         spread = [word.start for word in together]
         assert spread[-1] - spread[0] > 0.5 * len(wav) / FS  # not crowded at one instant

@@ -249,7 +249,7 @@ def test_shipped_configs_fit_where_their_models_are_known(name, to):
         theirs = layout.save_config(config)
         assert name != "mimi" or to != "transformers" or theirs["frame_rate"] == 12.5
         assert name != "encodec" or theirs["target_bandwidths"] == [1.5, 3.0, 6.0, 12.0, 24.0]
-        assert name != "dac" or theirs["hidden_size"] == 1024 and theirs["decoder_hidden_size"] == 1536
+        assert name != "dac" or (theirs["hidden_size"] == 1024 and theirs["decoder_hidden_size"] == 1536)
     else:
         with pytest.raises(AudiolmError, match="--to audiolm holds"):
             layout_for(config, to).check(config)

@@ -17,7 +17,7 @@ from audiolm.data.tools import rejections
 from audiolm.train.checkpoint import checksum
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "codec"))
-from tiny_codecs import write_experiment  # noqa: E402
+from tiny_codecs import write_experiment
 
 
 @pytest.fixture

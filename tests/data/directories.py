@@ -50,7 +50,7 @@ def directories(draw, min_speakers=1, segmented=None):
                 data.rttm.append(Turn(file, str("AB".index(channel) + 1), start, round(end - start, 6), speaker))
                 data.ctm.append(Word(file, channel, start, round(end - start, 6), draw(IDS), 0.5))
     if draw(st.booleans()):
-        data.others["spk2gender"] = {speaker: "f" for speaker in set(data.utt2spk.values())}
+        data.others["spk2gender"] = dict.fromkeys(set(data.utt2spk.values()), "f")
     return data
 
 

@@ -74,7 +74,7 @@ def test_a_stretch_within_a_longer_recording_has_its_offset(tmp_path):
     (match,) = search(shards, "query", tune(2, 15.0), FS)
     assert match.other == "long" and match.offset == pytest.approx(20.0, abs=0.06)
     assert (match.start, match.end) == pytest.approx((0.0, 15.0), abs=0.7)
-    found = [m for m in search(index_of(tmp_path / "b", {"short": tune(2, 15.0)}), "long", long, FS)]
+    found = list(search(index_of(tmp_path / "b", {"short": tune(2, 15.0)}), "long", long, FS))
     assert [m.other for m in found] == ["short"] and (found[0].start, found[0].end) == pytest.approx((20, 35), abs=0.9)
 
 

@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("huggingface_hub")
 
-from audiolm.encoders import hub  # noqa: E402
-from audiolm.encoders.hub import find_weights, reachable  # noqa: E402
-from audiolm.errors import AudiolmError  # noqa: E402
+from audiolm.encoders import hub
+from audiolm.encoders.hub import find_weights, reachable
+from audiolm.errors import AudiolmError
 
 
 @pytest.fixture

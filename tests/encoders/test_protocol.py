@@ -5,14 +5,14 @@ import torch
 
 pytest.importorskip("transformers")
 
-from tiny_encoders import speech_encoder, w2v_bert, whisper  # noqa: E402
+from tiny_encoders import speech_encoder, w2v_bert, whisper
 
-from audiolm.config.yaml_files import write_yaml  # noqa: E402
-from audiolm.encoders.load import load_encoder  # noqa: E402
-from audiolm.encoders.protocol import in_windows  # noqa: E402
-from audiolm.errors import AudiolmError  # noqa: E402
-from audiolm.recognizer.model import Recognizer, RecognizerModelConfig  # noqa: E402
-from audiolm.train.checkpoint import write_model  # noqa: E402
+from audiolm.config.yaml_files import write_yaml
+from audiolm.encoders.load import load_encoder
+from audiolm.encoders.protocol import in_windows
+from audiolm.errors import AudiolmError
+from audiolm.recognizer.model import Recognizer, RecognizerModelConfig
+from audiolm.train.checkpoint import write_model
 
 LENGTHS = [16000, 6401, 9999, 200]
 

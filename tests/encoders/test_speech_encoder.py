@@ -7,10 +7,10 @@ import torch
 
 pytest.importorskip("transformers")
 
-from tiny_encoders import speech_encoder  # noqa: E402
+from tiny_encoders import speech_encoder
 
-from audiolm.encoders.load import load_encoder as load  # noqa: E402
-from audiolm.errors import AudiolmError  # noqa: E402
+from audiolm.encoders.load import load_encoder as load
+from audiolm.errors import AudiolmError
 
 
 def load_encoder(folder: str, layer):

@@ -5,9 +5,9 @@ import torch
 
 pytest.importorskip("transformers")
 
-from tiny_encoders import w2v_bert  # noqa: E402
+from tiny_encoders import w2v_bert
 
-from audiolm.encoders.load import load_encoder  # noqa: E402
+from audiolm.encoders.load import load_encoder
 
 
 def test_states_are_those_of_transformers_on_samples_between_zeros(tmp_path):

@@ -9,11 +9,11 @@ import torch
 
 pytest.importorskip("transformers")
 
-from tiny_encoders import whisper  # noqa: E402
+from tiny_encoders import whisper
 
-from audiolm.data.datadir import DataDir  # noqa: E402
-from audiolm.encoders.load import load_encoder  # noqa: E402
-from audiolm.errors import AudiolmError  # noqa: E402
+from audiolm.data.datadir import DataDir
+from audiolm.encoders.load import load_encoder
+from audiolm.errors import AudiolmError
 
 LATE = 160  # samples by which frames of transformers are centred too early
 

@@ -50,7 +50,7 @@ def test_the_ends_of_the_unit_interval_draw_tokens_that_there_are(uniform):
 def test_uniform_numbers():
     draws = Draws([0, 1], 1000)
     numbers = torch.stack([draws.step() for _ in range(50)], dim=1)  # [2, 50, 1000]
-    assert 0 < numbers.min() and numbers.max() <= 1
+    assert numbers.min() > 0 and numbers.max() <= 1
     counts = torch.histc(numbers, 20, 0, 1) / numbers.numel()
     assert (counts - 0.05).abs().max() < 0.003
     for a, b in ((numbers[0], numbers[1]), (numbers[:, 1:], numbers[:, :-1]), (numbers[..., 1:], numbers[..., :-1])):

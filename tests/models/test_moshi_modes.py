@@ -48,7 +48,7 @@ def test_a_voice_is_a_prefix_with_the_words_that_the_model_hears():
     model = make_model()
     codes = random_grid(1)[0, 1 : 1 + LEVELS].T
     prefix = voice(model, codes)
-    assert (prefix[1 : 1 + LEVELS].T == codes).all() and (prefix[1 + LEVELS :] == ABSENT).all()
+    assert (codes == prefix[1 : 1 + LEVELS].T).all() and (prefix[1 + LEVELS :] == ABSENT).all()
     grid = np.where(np.arange(STREAMS)[:, None] == 0, ABSENT, prefix)
     assert (prefix[0] == recognise(model, [grid])[0]).all() and (prefix[0] >= 0).all()
     assert (voice(make_model(tasks={"tts": model.config.tasks["tts"]}), codes)[0] == ABSENT).all()

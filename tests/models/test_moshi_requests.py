@@ -220,4 +220,4 @@ def test_blanks_and_control_characters_that_pieces_spell_stay_out_of_the_tables(
 def test_another_codec_is_refused(requests, dump, tmp_path):
     with pytest.raises(AudiolmError, match="tokens were made by codec, the model in use is other"):
         Requests([dump / "dev"], tmp_path / "lm", "other", Letters())
-    assert ENTRIES == requests.layout.codebook_size
+    assert requests.layout.codebook_size == ENTRIES

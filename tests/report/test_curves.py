@@ -18,7 +18,7 @@ def test_metrics_are_read_by_name(tmp_path):
 def test_what_belongs_together_shares_a_chart():
     series = [(1, 2.0), (2, 1.0)]
     names = ["loss/main", "loss", "valid/loss", "usage1", "usage2", "valid/asr/main1", "lr/main", "grad_norm/main"]
-    charts = panels({name: series for name in names})
+    charts = panels(dict.fromkeys(names, series))
     assert set(charts) == {"loss", "usage, training", "asr/main, validation"}
     assert set(charts["loss"]) == {"training", "validation"}
     assert set(charts["usage, training"]) == {"level 1", "level 2"}

@@ -109,7 +109,7 @@ def test_scores_of_a_set_stand_beside_the_semantic_level_alone(tmp_path, monkeyp
     rng, sets = np.random.default_rng(0), {}
     wavs = {f"u{i}": rng.normal(0, 0.1, 8000).astype(np.float32) * (rng.random(8000) < 0.5) for i in range(3)}
     for name, gain in (("original", 1), ("copy", 1 / 2), ("semantic", 1 / 4)):
-        data = DataDir(reco2dur={utt: 1.0 for utt in wavs}, path=tmp_path / name)
+        data = DataDir(reco2dur=dict.fromkeys(wavs, 1.0), path=tmp_path / name)
         for utt, wav in wavs.items():
             data.wav[utt] = str(tmp_path / name / f"{utt}.wav")
             audio.write(data.wav[utt], wav * gain * (utt != "u2" or name == "original"), 8000)

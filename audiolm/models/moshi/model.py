@@ -180,9 +180,8 @@ class MoshiModel(nn.Module):
                 f"a grid of shape {list(tokens.shape)}, expected [batch, {layout.num_streams}, frames]: text, then "
                 f"{layout.speakers} × {layout.levels} streams of codes; read it with the model's own config"
             )
-        if tokens.device.type == "cpu" and not torch.compiler.is_compiling():
-            if bad := layout.out_of_range(tokens.numpy(), start=True):
-                raise AudiolmError(
-                    f"{bad} (the last starts it) and -1 for absent; was the grid made for this model's codec and "
-                    "tokenizer?"
-                )
+        looked_at = tokens.device.type == "cpu" and not torch.compiler.is_compiling()
+        if looked_at and (bad := layout.out_of_range(tokens.numpy(), start=True)):
+            raise AudiolmError(
+                f"{bad} (the last starts it) and -1 for absent; was the grid made for this model's codec and tokenizer?"
+            )

@@ -229,6 +229,6 @@ def _rows(*matrices: Tensor) -> list[Tensor]:
 def _has(file: Path, name: str) -> bool:
     try:
         with safe_open(file, "pt") as opened:
-            return name in opened.keys()  # noqa: SIM118 (not a mapping)
+            return name in opened.keys()
     except (OSError, SafetensorError):
         return False
