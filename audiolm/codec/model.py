@@ -230,7 +230,7 @@ class Codec(nn.Module):
     def prepare(self, precision: Precision = "fp32") -> "Codec":
         """Encode and decode from now on with packed weights, on CPUs at a multiple of the speed; returns the codec.
 
-        What is trained or loaded later goes unheard. Codecs that are not causal stay as they are.
+        The copy does not follow later training or loading. Codecs that are not causal stay as they are.
 
         Args:
             precision: of the products, see :class:`audiolm.nn.packed.PackedLinear`.

@@ -47,7 +47,7 @@ class FewRowsNorm(nn.Module):
 
 def prepared(model: Model, precision: Precision = "fp32") -> Model:
     """A twin of ``model`` in evaluation mode, for inference alone, with packed products; embeddings, norms and buffers
-    are the model's own. What is trained later goes unheard.
+    are the model's own. The copy does not follow later training.
 
     Args:
         model: on the device where it will be used; any shape of the depth transformer, or heads instead of it.

@@ -244,10 +244,13 @@ class ComplexStftDiscriminator(nn.Module):
     """Complex convolutions on the STFT of one resolution; scores are magnitudes (SoundStream, section III-D).
 
     As in espnet's SoundStream: complex weights without weight norm, one ModReLU inside each unit, no skip connection,
-    and no last layer over the bins. Four things differ there: it has no window function, mirrors the samples at the
-    ends where they end in zeros here, has bins on the axis before frames, so that the paper's strides (frames, bins)
-    halve bins three times and frames six (strides [[2, 1], [2, 2], …] do so here), and calls no layer but the last a
-    feature.
+    and no last layer over the bins. espnet's differs in four things:
+
+    - it has no window function;
+    - it mirrors the samples at both ends, where ours adds zeros;
+    - its axis of bins stands before that of frames, so that the paper's strides (frames, bins) halve bins three times
+      and frames six; strides [[2, 1], [2, 2], …] do so here;
+    - only its last layer counts as a feature.
     """
 
     def __init__(self, config: ComplexStftConfig):

@@ -41,8 +41,9 @@ class MixConfig:
             cost of small models, and where codes are given, as in recognition, little depends on it.
         depth_speech: how many times likelier those are to be frames of the main speaker's words than others (1 in the
             paper). In a dialogue a speaker is silent most of the time, and silence is soon learnt.
-        pause: in sequences without the user, longer pauses of the main speaker are cut to so many frames (not in the
-            paper), and where the text holds both speakers' words, longer ones of both; 0 = none are.
+        pause: longest pause in frames (not in the paper). In sequences without the user, longer pauses of the main
+            speaker are cut to this length. Where the text holds both speakers' words, pauses of both are cut. 0 = no
+            pause is cut.
     """
 
     weight: float = 1.0

@@ -22,8 +22,8 @@ def load_lm(name: str | Path, device: torch.device | str = "cpu") -> tuple[Moshi
 
     Args:
         name: what ``audiolm train`` or ``audiolm export`` left (a folder with config.yaml); a folder of the moshi
-            package or of transformers' MoshiForConditionalGeneration (config.json); or the hub id of one. Of these two
-            kinds nothing is known but the model.
+            package or of transformers' MoshiForConditionalGeneration (config.json); or the hub id of one. The training
+            settings of the last two kinds are unknown.
 
     Raises:
         AudiolmError: not an experiment of ``system: moshi``, not finished, or weights of another shape; or a model that
