@@ -19,7 +19,7 @@ METRIC = Metric(
         Row("abx_logmel", "ABX error of log-mel, within speaker", CODEC),
         Row("abx_*", "ABX error, {}", CODEC),
     ),
-    headlines=(Headline("abx_within", "phone ABX, level 1", 32),),
+    headlines=(Headline("abx_within", "phone ABX, level 1", 62),),
     options=f"{__name__}:Options",
     named_only=True,  # it takes transcripts in English, or items
     place=30,
